@@ -1,0 +1,1 @@
+"""MangaAssist: a shopping assistant for a manga store and its control plane."""

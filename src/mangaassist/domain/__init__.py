@@ -1,0 +1,1 @@
+"""The problem's words: values and pure rules; no I/O, no clock, no settings."""

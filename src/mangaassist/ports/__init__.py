@@ -1,0 +1,1 @@
+"""One Protocol file per outside capability; each says what every implementation promises."""

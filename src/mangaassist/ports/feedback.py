@@ -1,0 +1,24 @@
+"""Feedback on answers."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from mangaassist.domain.feedback import FeedbackEvent
+
+
+class FeedbackStore(Protocol):
+    """Stores feedback durably.
+
+    Every implementation promises: `add` raises `NotFoundError` when the response does not exist or is not
+    `owner`'s, and `InvalidRequestError` when `trace_id` is not the response's; the same (response,
+    value) again returns "repeated" and changes nothing; durable when it returns.
+    """
+
+    async def add(self, event: FeedbackEvent, *, owner: str) -> Literal["stored", "repeated"]:
+        """Store one event."""
+        ...
+
+    async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:
+        """Return the events of a response, oldest first."""
+        ...

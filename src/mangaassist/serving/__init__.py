@@ -1,0 +1,1 @@
+"""Data plane, in the order a message travels."""
