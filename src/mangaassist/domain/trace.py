@@ -35,8 +35,8 @@ class FinishedSpan:
 class Trace:
     """One customer-visible response as it was made; spans in order of their start, root first.
 
-    `tags` are those of the trace contract; `artifacts` are named JSON documents kept with the trace (the chunk
-    snapshot). Previews are redacted and at most 500 characters.
+    `tags` are those of the trace contract; `artifacts` are named JSON documents kept with the
+    trace (the chunk snapshot). Previews are redacted and at most 500 characters.
     """
 
     trace_id: str

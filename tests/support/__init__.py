@@ -1,0 +1,1 @@
+"""Doubles that keep their port's contract, and factories."""
