@@ -1,0 +1,42 @@
+"""The real clock and the real identifiers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall-clock time."""
+        return datetime.now(UTC)
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go backwards."""
+        return time.monotonic_ns()
+
+    def time_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return time.time_ns()
+
+
+class RandomIds:
+    """Unpredictable identifiers from the operating system's generator."""
+
+    def trace_id(self) -> str:
+        """32 hex characters."""
+        return secrets.token_hex(16)
+
+    def span_id(self) -> str:
+        """16 hex characters."""
+        return secrets.token_hex(8)
+
+    def sortable(self, prefix: str) -> str:
+        """A ULID: 48 bits of milliseconds, 80 random bits, Crockford base 32."""
+        value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+        return prefix + "_" + "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,1 @@
+"""Control plane: evaluation, training and, later, releases, experiments and governance."""

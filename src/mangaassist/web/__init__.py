@@ -1,0 +1,1 @@
+"""HTTP surfaces: the API, the chat page."""
