@@ -22,14 +22,21 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How an intent is answered. `model` is a key of the bundle's models; None for no model."""
+    """How an intent is answered.
+
+    `model`, `reduced_model` (when the session budget runs low) and `short_message_model` (for messages
+    of at most `short_message_words` words) are keys of the bundle's models; None for no model.
+    """
 
     handler: Handler
     model: str | None = None
+    reduced_model: str | None = None
     template: str | None = None
     retrieval_kinds: tuple[str, ...] = ()
     top_k: int = 6
     cacheable: bool = False
+    short_message_words: int | None = None
+    short_message_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,4 +54,5 @@ class ReleaseBundle:
     routes: Mapping[str, Route]
     models: Mapping[str, ModelChoice]
     guardrail_ruleset_version: str
+    template_version: str
     price_table_version: str

@@ -14,6 +14,13 @@ Aspect = Literal[
 ]  # fmt: skip
 
 
+Cue = Literal[
+    "pronoun", "ordinal", "plural", "page", "elliptical", "comparative", "correction", "refusal",
+    "another", "compare", "similar", "request", "new_topic", "back_to_topic", "general", "mature",
+]  # fmt: skip
+"""How a message leans on the conversation, or breaks with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:
     """What the shopper asked for; empty means no constraint.
@@ -26,6 +33,7 @@ class Constraints:
     themes: tuple[str, ...] = ()
     moods: tuple[str, ...] = ()
     exclude_genres: tuple[str, ...] = ()
+    exclude_themes: tuple[str, ...] = ()
     exclude_moods: tuple[str, ...] = ()
     demographic: str | None = None
     max_price_usd: float | None = None
@@ -72,7 +80,8 @@ class Reading:
 
     `resolved_text` is the message with references replaced ("is it finished?" → "is Monster
     finished?"): what retrieval and generation see. `state` is the state after this message (before
-    the answer); `follow_up` tells that it leans on earlier turns.
+    the answer); `follow_up` tells that it leans on earlier turns. `stated` holds what this very
+    message asks for, `withdrawn` the genres, themes and moods it takes back ("forget the horror").
     """
 
     text: str
@@ -86,3 +95,6 @@ class Reading:
     product_ids: tuple[str, ...] = ()
     ordinal: int | None = None
     unknown_title: str | None = None
+    stated: Constraints = field(default_factory=Constraints)
+    withdrawn: tuple[str, ...] = ()
+    cues: tuple[Cue, ...] = ()

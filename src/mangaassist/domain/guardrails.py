@@ -58,3 +58,8 @@ class GuardrailVerdict:
     def fallback_triggered(self) -> bool:
         """Whether the answer was replaced by a fallback."""
         return self.action in ("replace", "block")
+
+    @property
+    def severity(self) -> int:
+        """Rank of the action; higher is more severe."""
+        return SEVERITY[self.action]

@@ -1,0 +1,143 @@
+"""Runtime configuration from watched YAML files: the pack's defaults, overridden by the operator's file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import yaml
+
+from mangaassist.domain.errors import ConfigurationError
+from mangaassist.ports.configuration import ConfigurationDocument
+
+POLL_INTERVAL_S = 0.25
+
+
+class WatchedFileConfiguration:
+    """`defaults` deep-merged with `override` (which may be absent), watched by modification time and size.
+
+    The last good override is kept beside it as `<name>.last-good`, so that a restart with a broken file
+    starts with what worked.
+    """
+
+    def __init__(self, *, defaults: Path, override: Path) -> None:
+        self._defaults = defaults
+        self._override = override
+        self._last_good = override.with_name(override.name + ".last-good")
+        self._listeners: list[Callable[[ConfigurationDocument], None]] = []
+        self._seen = self._stamps()
+        self._document = self._initial()
+
+    def current(self) -> ConfigurationDocument:
+        """Return the last good document."""
+        return self._document
+
+    def subscribe(self, listener: Callable[[ConfigurationDocument], None]) -> None:
+        """Call `listener` after every change; one that raises `ConfigurationError` refuses the change."""
+        self._listeners.append(listener)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            self.poll()
+
+    def poll(self) -> None:
+        """Take up a change now, if there is one; a broken one only sets `problem`."""
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return
+        self._seen = stamps
+        try:
+            document = self._read()
+            if document.version != self._document.version:
+                for listener in self._listeners:
+                    listener(document)
+                self._keep_last_good()
+            self._document = document
+        except ConfigurationError as error:
+            self._document = ConfigurationDocument(
+                content=self._document.content, version=self._document.version, problem=str(error)
+            )
+
+    def refuse(self, problem: str) -> None:
+        """Mark the start-up document as bad and go back to the last good one, else to the defaults."""
+        content = (
+            self._merge(self._load(self._last_good))
+            if self._last_good.is_file()
+            else self._load(self._defaults)
+        )
+        self._document = ConfigurationDocument(content=content, version=_version(content), problem=problem)
+
+    def confirm(self) -> None:
+        """Remember the start-up document as good."""
+        if self._document.problem is None:
+            self._keep_last_good()
+
+    def _initial(self) -> ConfigurationDocument:
+        try:
+            return self._read()
+        except ConfigurationError as error:
+            self.refuse(str(error))
+            return self._document
+
+    def _read(self) -> ConfigurationDocument:
+        content = self._merge(self._load(self._override) if self._override.is_file() else {})
+        return ConfigurationDocument(content=content, version=_version(content))
+
+    def _merge(self, override: dict[str, object]) -> dict[str, object]:
+        return _deep_merge(self._load(self._defaults), override)
+
+    def _keep_last_good(self) -> None:
+        if not self._override.is_file():
+            return
+        temporary = self._last_good.with_suffix(".tmp")
+        temporary.write_bytes(self._override.read_bytes())
+        temporary.replace(self._last_good)
+
+    def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._defaults, self._override))
+
+    @staticmethod
+    def _load(path: Path) -> dict[str, object]:
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigurationError(f"{path.name} cannot be read: {error}") from error
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"{path.name} must hold a mapping, not a {type(content).__name__}")
+        return content
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _deep_merge(base: dict[str, object], override: dict[str, object]) -> dict[str, object]:
+    merged = dict(base)
+    for key, value in override.items():
+        known = merged.get(key)
+        merged[key] = (
+            _deep_merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        )
+    return merged
+
+
+def _version(content: dict[str, object]) -> str:
+    try:
+        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"the configuration holds a value that is not plain data: {error}"
+        ) from error
+    return hashlib.sha256(canonical).hexdigest()[:12]

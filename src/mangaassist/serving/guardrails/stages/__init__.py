@@ -1,0 +1,1 @@
+"""One file per stage; add one by copying its neighbour and naming it in `bootstrap/guardrails.py`."""
