@@ -1,0 +1,182 @@
+"""The sentences of a passage that answer a question, quoted verbatim and in their own order."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mangaassist.adapters.embedded.composer.phrasing import sentences
+from mangaassist.adapters.embedded.composer.word_lists import FUNCTION_WORDS
+from mangaassist.domain.grounding import Passage
+
+_TOKEN = re.compile(r"\$?\d[\d,.]*\+?|[a-z']+")
+# words that shoppers and the written rules use for the same thing
+_SYNONYMS = (
+    ("ship", "shipping", "shipment", "deliver", "delivery", "postage", "send", "sent", "post", "mail"),
+    ("cost", "costs", "price", "fee", "charge", "expensive", "pay", "pays"),
+    ("refund", "money", "reimburse", "refunded", "back"),
+    ("return", "returns", "returned"),
+    ("cancel", "cancelled", "cancellation", "stop"),
+    ("card", "visa", "mastercard", "credit", "debit"),
+    ("declined", "refused", "rejected", "failed", "decline"),
+    ("code", "coupon", "promo", "voucher"),
+    ("discount", "cheaper", "off", "deal", "offer", "sale"),
+    ("parcel", "package", "box"),
+    ("damaged", "bent", "torn", "broken", "crushed", "dented", "scuffed", "soaked", "damage"),
+    ("preorder", "preorders", "pre-order"),
+    ("ebook", "digital", "e-book"),
+    ("human", "person", "people", "agent", "somebody"),
+    ("member", "members", "club", "membership"),
+    ("exchange", "swap", "replace", "replacement"),
+    ("address", "moved"),
+    ("us", "usa", "america", "states"),
+    ("opened", "unsealed", "unwrapped", "open"),
+)
+_MONEY = re.compile(r"\$\d")
+_PERIOD = re.compile(
+    r"\d[\d–-]*\s+(?:business\s+)?(?:day|hour|week|month|minute|year)s?\b|\d\s*[ap]\.m\.", re.IGNORECASE
+)
+_ASKS_AMOUNT = re.compile(
+    r"\b(?:how much|price|costs?|fee|expensive|free|charge|minimum|threshold)\b", re.IGNORECASE
+)
+_ASKS_TIME = re.compile(
+    r"\b(?:how long|when|how many (?:days|weeks)|days?|time|fast|soon|deadline|until|hours?)\b", re.IGNORECASE
+)
+_LEANS_BACK = re.compile(
+    r"(?:It|They|This|That|These|Those|Then|Both|Each|You then|Otherwise|After that|Also|But|And|Until then|"
+    r"Times are|So|Its|Their|Such|If not|If we hear)\b"
+)
+_SELECT_RATIO = 0.5
+_OPENING_BONUS = 0.6
+_CUE_BONUS = 1.2
+_RANK_PRIOR = 0.3
+CLOSE_ENOUGH = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """Verbatim sentences of one passage; `coverage` is the share of the question they speak to."""
+
+    passage: Passage
+    sentences: tuple[str, ...]
+    coverage: float
+
+    @property
+    def text(self) -> str:
+        """The sentences as one text."""
+        return " ".join(self.sentences)
+
+
+def extract(
+    question: str, passages: Sequence[Passage], *, max_words: int, max_sentences: int = 3
+) -> Extract | None:
+    """Return the best answer from a single passage, so that rules are never mixed; None without passages."""
+    bodies = [(passage, body_of(passage)) for passage in passages]
+    bodies = [(passage, body) for passage, body in bodies if body]
+    if not bodies:
+        return None
+    wanted = terms(question)
+    weights = _weights(wanted, [sentence for _, body in bodies for sentence in body])
+    best: tuple[float, Passage, list[str], float] | None = None
+    for rank, (passage, body) in enumerate(bodies):
+        coverage = _coverage(wanted, weights, passage)
+        score = coverage + _RANK_PRIOR / (1 + rank)
+        if best is None or score > best[0]:
+            best = (score, passage, body, coverage)
+    assert best is not None
+    _, passage, body, coverage = best
+    chosen = _select(question, wanted, weights, body=body, max_words=max_words, max_sentences=max_sentences)
+    return Extract(passage=passage, sentences=chosen, coverage=coverage)
+
+
+def body_of(passage: Passage) -> list[str]:
+    """Return the sentences of a passage without its title and without the questions it is found by."""
+    title = passage.title.strip().rstrip("?.!").casefold()
+    return [
+        sentence
+        for sentence in sentences(passage.text)
+        if sentence.rstrip('”"’)').endswith((".", "!"))
+        and sentence.strip().rstrip("?.!").casefold() != title
+        and not sentence[0].islower()
+    ]
+
+
+def terms(text: str) -> frozenset[str]:
+    """Return the content words of a text in a form that inflection and synonyms do not change."""
+    return frozenset(
+        _normal(token) for token in _TOKEN.findall(text.casefold()) if token not in FUNCTION_WORDS
+    )
+
+
+def _normal(token: str) -> str:
+    word = token.strip("'.,")
+    for group in _SYNONYMS:
+        if word in group:
+            return group[0]
+    for ending, kept in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)] + kept
+    return word.rstrip("e") if len(word) > 4 else word
+
+
+def _weights(wanted: frozenset[str], everything: Sequence[str]) -> dict[str, float]:
+    frequency = Counter(term for sentence in everything for term in terms(sentence) & wanted)
+    return {term: math.log((len(everything) + 1) / (frequency[term] + 0.5)) + 0.1 for term in wanted}
+
+
+def _coverage(wanted: frozenset[str], weights: dict[str, float], passage: Passage) -> float:
+    total = sum(weights.values())
+    if not total:
+        return 0.0
+    found = terms(passage.text) & wanted
+    in_title = terms(passage.title) & wanted
+    return (sum(weights[term] for term in found) + 0.5 * sum(weights[term] for term in in_title)) / total
+
+
+def _select(
+    question: str,
+    wanted: frozenset[str],
+    weights: dict[str, float],
+    *,
+    body: list[str],
+    max_words: int,
+    max_sentences: int,
+) -> tuple[str, ...]:
+    scores = [
+        _score(question, wanted, weights, sentence=sentence, first=index == 0)
+        for index, sentence in enumerate(body)
+    ]
+    ranking = sorted(range(len(body)), key=lambda index: -scores[index])
+    best = scores[ranking[0]]
+    chosen: set[int] = set()
+    for index in ranking:
+        if scores[index] < _SELECT_RATIO * best:
+            break
+        group = {index}
+        while min(group) > 0 and _LEANS_BACK.match(body[min(group)]):
+            group.add(min(group) - 1)
+        together = chosen | group
+        if len(together) > max_sentences or _words(body, together) > max_words:
+            continue
+        chosen = together
+    if not chosen:
+        chosen = {ranking[0]}
+    return tuple(body[index] for index in sorted(chosen))
+
+
+def _score(
+    question: str, wanted: frozenset[str], weights: dict[str, float], *, sentence: str, first: bool
+) -> float:
+    score = sum(weights[term] for term in terms(sentence) & wanted)
+    if _MONEY.search(sentence) and _ASKS_AMOUNT.search(question):
+        score += _CUE_BONUS
+    if _PERIOD.search(sentence) and _ASKS_TIME.search(question):
+        score += _CUE_BONUS
+    return score + (_OPENING_BONUS if first else 0.0)
+
+
+def _words(body: list[str], indexes: set[int]) -> int:
+    return sum(len(body[index].split()) for index in indexes)

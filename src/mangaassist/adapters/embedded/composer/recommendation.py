@@ -1,0 +1,265 @@
+"""Recommendations: what to start with, why, and what to consider beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mangaassist.adapters.embedded.composer.draft import Draft, Weight
+from mangaassist.adapters.embedded.composer.phrasing import (
+    character_of,
+    genre_of,
+    length_of,
+    offer,
+    sentences,
+    starting_offer,
+)
+from mangaassist.adapters.embedded.composer.voice import Voice
+from mangaassist.adapters.embedded.composer.wishes import avoided, wish_of
+from mangaassist.adapters.embedded.composer.word_lists import STATE_OPENINGS
+from mangaassist.domain.grounding import AnswerFacts, SeriesFacts
+from mangaassist.domain.wording import capitalised, in_words, listed, money, with_article
+
+_MAX_BLURB_WORDS = 38
+
+
+def recommend(facts: AnswerFacts, voice: Voice) -> Draft:
+    """Return a recommendation from the candidates, or a plain statement that nothing fits."""
+    draft = Draft()
+    title = facts.reading.unknown_title
+    if title is not None:
+        draft.say(f"I don't know “{title}”, so I can't judge what is close to it.")
+    picks = facts.candidates[: max(1, voice.limits.max_titles)]
+    if not picks:
+        _nothing(draft, facts)
+        return draft
+    if facts.relaxed:
+        draft.say(
+            f"Nothing on our shelves meets every wish at once, so I have set aside {listed(facts.relaxed)}."
+        )
+    _first_pick(draft, facts, voice, picks[0])
+    for position, pick in enumerate(picks[1:], start=1):
+        draft.new_paragraph()
+        _another_pick(draft, facts, voice, picks=picks, position=position, pick=pick)
+    draft.new_paragraph()
+    draft.say(_closing(facts, voice, len(picks)), Weight.PLEASANTRY)
+    return draft
+
+
+def reason_clause(reason: str) -> str:
+    """Turn a matched fact in plain words into a clause whose subject is `it`."""
+    first = reason.split(" ", 1)[0].casefold()
+    if first in ("it", "its"):
+        return reason
+    if first == "same":
+        return f"it has the {reason}"
+    return f"it is {reason}" if first in STATE_OPENINGS else f"it {reason}"
+
+
+def _nothing(draft: Draft, facts: AnswerFacts) -> None:
+    wish = wish_of(facts.constraints)
+    if wish is not None:
+        draft.say(f"I have looked, and we have nothing that fits {wish}.")
+    else:
+        draft.say("I can't find a series that fits that.")
+    loosened = [
+        part
+        for present, part in (
+            (facts.constraints.max_price_usd is not None, "the budget"),
+            (facts.constraints.max_volumes is not None, "the length"),
+            (bool(facts.constraints.genres), "the genre"),
+            (facts.constraints.kind is not None or facts.constraints.format is not None, "the edition"),
+        )
+        if present
+    ]
+    if loosened:
+        draft.say(
+            f"If you can loosen {listed(loosened, conjunction='or')}, I will gladly look again.",
+            Weight.DETAIL,
+        )
+    else:
+        draft.say(
+            "Tell me a series you enjoyed, or a mood you are after, and I will look from there.",
+            Weight.DETAIL,
+        )
+
+
+def _first_pick(draft: Draft, facts: AnswerFacts, voice: Voice, pick: SeriesFacts) -> None:
+    series = pick.series
+    lead = _lead(facts, voice)
+    clauses = _reasons(facts, pick, count=2)
+    draft.say(f"{lead} {series.title}: {listed(clauses)}." if clauses else f"{lead} {series.title}.")
+    draft.say(_blurb(pick), Weight.DETAIL)
+    draft.say(_practical(facts, pick, said=clauses), Weight.SUPPORT)
+
+
+def _lead(facts: AnswerFacts, voice: Voice) -> str:
+    wish, unwanted = wish_of(facts.constraints), avoided(facts.constraints)
+    models = _liked_titles(facts)
+    unwanted_part = f"{'less' if models else 'not'} {unwanted}" if unwanted else None
+    if models:
+        wanted = [
+            part
+            for part in (
+                f"would like {wish}" if wish else None,
+                f"want something {unwanted_part}" if unwanted_part else None,
+            )
+            if part
+        ]
+        but = f" but {listed(wanted)}" if wanted else ""
+        return voice.pick(
+            "lead",
+            f"If you enjoyed {listed(models)}{but}, start with",
+            f"Coming from {listed(models)}{' and' if but else ''}{_as_wanting(wish, unwanted_part)}, I would reach for",
+        )
+    if facts.reading.follow_up:
+        condition = f"for {wish}, " if wish else ""
+        return capitalised(
+            condition + voice.pick("lead", "I would now go for", "the one I would take is", "have a look at")
+        )
+    if wish:
+        without = f" that is {unwanted_part}" if unwanted_part else ""
+        return voice.pick(
+            "lead",
+            f"For {wish}{without}, I would start with",
+            f"If it is to be {wish}{without}, my first choice is",
+        )
+    if unwanted_part:
+        return f"For something {unwanted_part}, I would start with"
+    return voice.pick(
+        "lead", "I would start with", "My first choice for you is", "The one I keep handing to people is"
+    )
+
+
+def _as_wanting(wish: str | None, unwanted: str | None) -> str:
+    parts = [
+        part
+        for part in (
+            f"looking for {wish}" if wish else None,
+            f"wanting something {unwanted}" if unwanted else None,
+        )
+        if part
+    ]
+    return f" {listed(parts)}" if parts else ""
+
+
+def _liked_titles(facts: AnswerFacts) -> list[str]:
+    liked = set(facts.constraints.like_series)
+    return [item.series.title for item in facts.subjects if item.series.series_id in liked]
+
+
+def _reasons(facts: AnswerFacts, pick: SeriesFacts, *, count: int) -> list[str]:
+    clauses = [reason_clause(reason) for reason in pick.reasons[:count]]
+    if clauses:
+        return clauses
+    character = character_of(pick.series, leave_out=facts.constraints.exclude_moods)
+    themes = listed(pick.series.themes[:2])
+    if character is None:
+        return [f"it is about {themes}"] if themes else []
+    return [f"it is {character} about {themes}" if themes else f"it is {character}"]
+
+
+def _blurb(pick: SeriesFacts) -> str | None:
+    if pick.series.description is None:
+        return None
+    opening = sentences(pick.series.description)[:1]
+    return opening[0] if opening and len(opening[0].split()) <= _MAX_BLURB_WORDS else None
+
+
+def _practical(facts: AnswerFacts, pick: SeriesFacts, *, said: Sequence[str] = ()) -> str | None:
+    """Return length, age rating where a reader's age was given, and the offer to begin with."""
+    spoken = " ".join(said)
+    length = length_of(pick.series)
+    parts = [f"it is {length}"] if length and "volume" not in spoken and length not in spoken else []
+    if facts.constraints.reader_age is not None and pick.series.age_rating and "rated" not in spoken:
+        rating = "for all ages" if pick.series.age_rating == "all" else pick.series.age_rating
+        parts.append(f"it is rated {rating}" if not parts else f"rated {rating}")
+    product = starting_offer(pick.products)
+    if product is None:
+        return f"{capitalised(listed(parts))}." if parts else None
+    return (
+        f"{capitalised(listed([*parts]))}; {offer(product, facts.now)}."
+        if parts
+        else f"{capitalised(offer(product, facts.now))}."
+    )
+
+
+def _another_pick(
+    draft: Draft,
+    facts: AnswerFacts,
+    voice: Voice,
+    *,
+    picks: Sequence[SeriesFacts],
+    position: int,
+    pick: SeriesFacts,
+) -> None:
+    clauses = _reasons(facts, pick, count=1)
+    because = f": {clauses[0]}" if clauses else ""
+    draft.say(f"{_angle(facts, voice, picks=picks, position=position, pick=pick)}{because}.", Weight.SUPPORT)
+    if pick.reasons:
+        draft.say(_essence(facts, pick), Weight.DETAIL)
+    draft.say(_practical(facts, pick, said=clauses), Weight.DETAIL)
+
+
+def _essence(facts: AnswerFacts, pick: SeriesFacts) -> str | None:
+    kind, themes = genre_of(pick.series), listed(pick.series.themes[:2])
+    if kind is None or not themes:
+        return None
+    moods = [mood for mood in pick.series.moods if mood not in facts.constraints.exclude_moods][:1]
+    return f"Expect {with_article(' '.join([*moods, kind]))} about {themes}."
+
+
+def _angle(
+    facts: AnswerFacts, voice: Voice, *, picks: Sequence[SeriesFacts], position: int, pick: SeriesFacts
+) -> str:
+    """Return how this one differs from the others, as the start of a sentence that ends in its title."""
+    title, spoken = pick.series.title, " ".join(pick.reasons[:1])
+    lengths = [item.series.volumes for item in picks]
+    if (
+        pick.series.volumes is not None
+        and all(
+            other is not None and other > pick.series.volumes
+            for index, other in enumerate(lengths)
+            if index != position
+        )
+        and "volume" not in spoken
+    ):
+        return (
+            f"The shortest of the {in_words(len(picks))} is {title}"
+            if len(picks) > 2
+            else f"The shorter choice is {title}"
+        )
+    first_moods = (
+        set(picks[0].series.moods) | set(facts.constraints.exclude_moods) | set(facts.constraints.moods)
+    )
+    mood = next((mood for mood in pick.series.moods if mood not in first_moods), None)
+    if mood is not None:
+        return voice.pick(
+            f"angle{position}",
+            f"For something more {mood}, try {title}",
+            f"If you are in a more {mood} mood, there is {title}",
+        )
+    price = starting_offer(pick.products)
+    if price is not None and price.price_usd is not None and _cheapest(picks, position):
+        return f"The cheapest way in, at {money(price.price_usd)}, is {title}"
+    return voice.pick(f"angle{position}", f"I would also look at {title}", f"{title} belongs beside it")
+
+
+def _cheapest(picks: Sequence[SeriesFacts], position: int) -> bool:
+    prices = [(product.price_usd if (product := starting_offer(item.products)) else None) for item in picks]
+    mine = prices[position]
+    others = [price for index, price in enumerate(prices) if index != position]
+    return mine is not None and all(price is not None and price > mine for price in others)
+
+
+def _closing(facts: AnswerFacts, voice: Voice, count: int) -> str:
+    if facts.constraints.reader_age is not None and not facts.reading.follow_up:
+        age = facts.constraints.reader_age
+        return f"If the {age}-year-old has a favourite already, tell me and I will match it."
+    if count > 1:
+        return voice.pick(
+            "closing",
+            "Shall I compare two of them for you?",
+            "Tell me which one tempts you and I will look up the editions.",
+            "Would something shorter or cheaper suit you better?",
+        )
+    return voice.pick("closing", "Would you like another one beside it?", "Shall I look up its editions?")
