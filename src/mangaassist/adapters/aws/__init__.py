@@ -1,0 +1,1 @@
+"""Adapters on Amazon Web Services; need the `aws` extra."""

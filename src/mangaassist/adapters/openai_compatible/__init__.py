@@ -1,0 +1,1 @@
+"""Adapters on any endpoint that speaks the OpenAI HTTP API."""

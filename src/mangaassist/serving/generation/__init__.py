@@ -1,0 +1,1 @@
+"""Generation: resilience around a text model."""

@@ -1,0 +1,1 @@
+"""One suite of claims per port, run against every implementation."""

@@ -1,0 +1,1 @@
+"""Claims that hold for all inputs, checked by generation."""
