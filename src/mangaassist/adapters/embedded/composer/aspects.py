@@ -168,7 +168,7 @@ def release_date(inquiry: Inquiry) -> str:
         return f"I have no release date for {_what(inquiry)}."
     today = inquiry.now.date()
     clauses = [
-        f"{offer_name(product)} {'comes out on' if product.release_date > today else 'has been on sale here since'} "
+        f"{offer_name(product)} {'comes out on' if product.release_date > today else 'is on sale since'} "
         f"{day(product.release_date, now=inquiry.now)}"
         for product in dated[:_MAX_OFFERS]
         if product.release_date is not None

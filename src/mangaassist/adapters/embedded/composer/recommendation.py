@@ -109,7 +109,7 @@ def _lead(facts: AnswerFacts, voice: Voice) -> str:
         return voice.pick(
             "lead",
             f"If you enjoyed {listed(models)}{but}, start with",
-            f"Coming from {listed(models)}{' and' if but else ''}{_as_wanting(wish, unwanted_part)}, I would reach for",
+            f"Coming from {listed(models)}{_as_wanting(wish, unwanted_part)}, I would reach for",
         )
     if facts.reading.follow_up:
         condition = f"for {wish}, " if wish else ""
@@ -139,7 +139,7 @@ def _as_wanting(wish: str | None, unwanted: str | None) -> str:
         )
         if part
     ]
-    return f" {listed(parts)}" if parts else ""
+    return f" and {listed(parts)}" if parts else ""
 
 
 def _liked_titles(facts: AnswerFacts) -> list[str]:
