@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from operator import mul
 
 _ISBN10 = re.compile(r"[0-9]{9}[0-9X]")
 _ASIN = re.compile(r"B0[0-9A-Z]{8}")
+_WEIGHTS = tuple(range(10, 1, -1))
+_ASCII_ZERO_SHARE = ord("0") * sum(_WEIGHTS)
 
 
 def is_isbn10(text: str) -> bool:
@@ -15,7 +18,7 @@ def is_isbn10(text: str) -> bool:
 
 def isbn10_check_digit(first_nine: str) -> str:
     """The tenth character: makes the sum of digits weighted 10 to 1 divisible by 11, X standing for 10."""
-    weighted = sum(weight * int(digit) for weight, digit in zip(range(10, 1, -1), first_nine, strict=True))
+    weighted = sum(map(mul, _WEIGHTS, first_nine.encode("ascii"))) - _ASCII_ZERO_SHARE
     return "0123456789X"[-weighted % 11]
 
 

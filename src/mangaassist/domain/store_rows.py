@@ -71,14 +71,15 @@ class FieldFault:
     message: str
 
 
-def check_row(row: object, rules: Rules) -> list[FieldFault]:
+def check_row(row: object, rules: Rules, *, allow_unknown: bool = False) -> list[FieldFault]:
     """Return every fault of `row`; an empty list promises that the record can be built."""
     if not isinstance(row, dict):
         return [FieldFault(field="-", message=f"expected a JSON object, got {_shown(row)}")]
     faults = []
     present = 0
+    get = row.get
     for name, rule in rules.items():
-        value = row.get(name, _MISSING)
+        value = get(name, _MISSING)
         if value is _MISSING:
             if rule.required:
                 faults.append(FieldFault(field=name, message=f"missing; expected {rule.expected}"))
@@ -86,7 +87,7 @@ def check_row(row: object, rules: Rules) -> list[FieldFault]:
         present += 1
         if not rule.accepts(value):
             faults.append(FieldFault(field=name, message=f"expected {rule.expected}, got {_shown(value)}"))
-    if present != len(row):
+    if present != len(row) and not allow_unknown:
         faults.extend(
             FieldFault(field=str(name), message=f"unknown field; the fields are {', '.join(rules)}")
             for name in row
@@ -178,7 +179,7 @@ def _object(rules: Rules) -> Accepts:
     return lambda value: not check_row(value, rules)
 
 
-_VOLUME = _is_int(1, 2_000)
+_VOLUME = _is_int(0, 2_000)  # some series begin with a volume 0
 _IS_SLUG = _matches(_SLUG)
 _SLUG_RULE = FieldRule(_IS_SLUG, "an id of lower-case letters, digits and single hyphens")
 _TEXT_RULE = FieldRule(is_text, "a non-empty text")
@@ -216,14 +217,16 @@ SERIES_RULES: Rules = MappingProxyType(
         "alt_titles": FieldRule(_list_of(is_text), "a list of distinct texts"),
         "authors": FieldRule(_list_of(is_text, least=1), "a list of distinct names, 'Given Family'"),
         "demographic": _choice(get_args(Demographic), nullable=True),
-        "genres": FieldRule(_list_of(_is_lower, least=1), "a list of distinct lower-case texts, at least one"),
+        "genres": FieldRule(
+            _list_of(_is_lower, least=1), "a list of distinct lower-case texts, at least one"
+        ),
         "themes": _WORDS_RULE,
         "moods": _WORDS_RULE,
         "first_year": FieldRule(
             _nullable(_is_int(*FIRST_YEAR_RANGE)), "a year from {} to {} or null".format(*FIRST_YEAR_RANGE)
         ),
         "status": _choice(get_args(SeriesStatus), nullable=True),
-        "volumes": FieldRule(_nullable(_VOLUME), "a number of volumes or null"),
+        "volumes": FieldRule(_nullable(_is_int(1, 2_000)), "a number of volumes or null"),
         "stocked_volumes": FieldRule(_nullable(_is_int(0, 2_000)), "a number of volumes or null"),
         "age_rating": _choice(get_args(AgeRating), nullable=True),
         "anime": FieldRule(_nullable(_is_bool), "true, false or null"),
@@ -383,9 +386,7 @@ def product_from_row(row: Row, *, series_title: str, only_volume: bool) -> Produ
         product_id=row["product_id"],
         series_id=row["series_id"],
         title=row.get("title")
-        or volume_title(
-            series_title, volume=None if only_volume else volume, kind=kind, language=language
-        ),
+        or volume_title(series_title, volume=None if only_volume else volume, kind=kind, language=language),
         kind=kind,
         format=row.get("format") or DEFAULT_FORMAT[kind],
         language=language,

@@ -1,0 +1,1 @@
+"""What the assistant knows: catalogues taken in, and index generations built from them."""

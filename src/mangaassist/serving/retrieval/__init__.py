@@ -1,0 +1,1 @@
+"""Hybrid retrieval: what is indexed, and how the best chunks are found."""
