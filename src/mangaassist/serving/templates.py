@@ -122,7 +122,8 @@ class _Compiled:
                 raise ValueError(f"there is no part {name!r}")
             bodies = self._parts[name]
             if seed is None:
-                return [_tidy(body.render({**variables, **values})) for body in bodies][0]
+                every = [_tidy(body.render({**variables, **values})) for body in bodies]
+                return every[0]
             chosen = bodies[stable_choice(f"{seed}|{name}", len(bodies))]
             return _tidy(chosen.render({**variables, **values}))
 

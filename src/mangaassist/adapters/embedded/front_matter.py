@@ -76,4 +76,4 @@ class VersionedFile:
             or not all(isinstance(each, str) and each.strip() for each in value)
         ):
             raise self.fail(field, "a list of texts")
-        return tuple(texts)
+        return tuple(value)

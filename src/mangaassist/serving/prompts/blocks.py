@@ -15,18 +15,25 @@ from mangaassist.domain.store import Customer, Order, Promotion
 from mangaassist.domain.wording import money
 
 # control characters, zero-width and direction marks have no business inside a data block
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]")
+_INVISIBLE = r"\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff"
+_REMOVED = re.compile(f"[{_INVISIBLE}]")
+_UNSAFE = re.compile(f'[&<>"\n{_INVISIBLE}]')
 
 
 def escaped(text: str) -> str:
     """Return a text in which no delimiter can begin or end."""
-    plain = _INVISIBLE.sub("", text)
+    if not _UNSAFE.search(text):
+        return text
+    plain = _REMOVED.sub("", text)
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def attribute(value: object) -> str:
     """Return a value fit for an attribute."""
-    return escaped(str(value)).replace('"', "&quot;").replace("\n", " ")
+    text = str(value)
+    if not _UNSAFE.search(text):
+        return text
+    return escaped(text).replace('"', "&quot;").replace("\n", " ")
 
 
 def customer_message(text: str) -> Markup:
@@ -195,8 +202,8 @@ def _order(order: Order) -> str:
 
 
 def _open(name: str, attributes: dict[str, object]) -> str:
-    given = "".join(f' {key}="{attribute(value)}"' for key, value in attributes.items() if value is not None)
-    return f"<{name}{given}>"
+    given = [f' {key}="{attribute(value)}"' for key, value in attributes.items() if value is not None]
+    return f"<{name}{''.join(given)}>"
 
 
 def _element(name: str, attributes: dict[str, object], body: str | None = None) -> str:
