@@ -1,0 +1,1 @@
+"""A message understood in its conversation: titles, constraints, references, topic."""

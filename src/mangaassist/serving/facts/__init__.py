@@ -1,0 +1,1 @@
+"""The typed facts an answer may be built from."""

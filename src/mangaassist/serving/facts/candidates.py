@@ -1,0 +1,189 @@
+"""Which series to recommend: those that meet the wishes, scored, diversified, each with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mangaassist.domain.catalog import Series
+from mangaassist.domain.dialogue import Constraints
+from mangaassist.domain.grounding import SeriesFacts
+from mangaassist.domain.wording import round_money
+from mangaassist.ports.store_services import Catalog
+from mangaassist.serving.facts.offers import offers_to_begin_with
+from mangaassist.serving.facts.reasons import reasons_for
+from mangaassist.serving.facts.taste_index import TasteIndex
+
+MAX_CANDIDATES: Final = 6
+_LOOKED_AT: Final = 60  # best-scored series whose offers are looked up
+
+# weights of what makes a series fit; chosen by reading answers, not learned
+_SIMILAR_LISTED, _SAME_AUTHOR, _SHARED_THEME, _SHARED_GENRE, _SHARED_MOOD = 4.0, 1.5, 1.2, 0.5, 0.4
+_WANTED_THEME, _WANTED_MOOD, _RETRIEVED, _HAS_ANIME, _FAVOURITE = 1.5, 0.8, 2.5, 0.15, 0.3
+_ALREADY_LIKE_A_CHOSEN_ONE: Final = 1.0
+
+# what is given up first when nothing meets every wish; exclusions and the reader's age never are
+_RELAXED: Final[tuple[tuple[str, str], ...]] = (
+    ("moods", "the mood"), ("anime", "the anime"), ("year", "the years"), ("demographic", "the demographic"),
+    ("themes", "the theme"), ("volumes", "the length"), ("status", "whether it is finished"),
+    ("offer", "the edition"), ("authors", "the author"), ("price", "the budget"), ("genres", "the genre"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRequest:
+    """What candidates are wanted for; `retrieved` are the scores of the series that the search found."""
+
+    constraints: Constraints
+    retrieved: Mapping[str, float]
+    shown: Collection[str] = ()
+    favourites: Collection[str] = ()
+    adult_allowed: bool = False
+    cheapest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """The series to recommend, best first, and what had to be given up, in plain words."""
+
+    items: tuple[SeriesFacts, ...] = ()
+    relaxed: tuple[str, ...] = ()
+
+
+class CandidateFinder:
+    """Finds series to recommend in one catalogue."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._index = TasteIndex([one for one in catalog.all_series() if one.source == "pack"])
+
+    def find(self, request: CandidateRequest) -> Candidates:
+        """Return candidates that break no hard constraint, giving up wishes one by one while there are none."""
+        constraints = request.constraints
+        allowed = self._index.never_broken(constraints, adult_allowed=request.adult_allowed)
+        unseen = allowed & ~self._index.of(request.shown)
+        given_up: list[str] = []
+        for step in (None, *_RELAXED):
+            if step is not None:
+                if not _is_set(step[0], constraints):
+                    continue
+                given_up.append(step[0])
+            pool = unseen
+            for name, _ in _RELAXED:
+                if name not in given_up and name not in ("offer", "price"):
+                    pool &= self._index.meeting(name, constraints)
+            chosen = self._choose(pool, request, given_up)
+            if chosen:
+                return Candidates(items=tuple(chosen), relaxed=self._really_given_up(chosen, given_up, constraints))
+        return Candidates()
+
+    def _choose(self, pool: int, request: CandidateRequest, given_up: Collection[str]) -> list[SeriesFacts]:
+        constraints = request.constraints
+        wanted = _offer_wishes(constraints, given_up)
+        liked = [one for one in map(self._catalog.series, constraints.like_series) if one is not None]
+        scored = sorted(
+            ((self._score(one, liked, request), one) for one in self._index.members(pool)),
+            key=lambda entry: (-entry[0], entry[1].series_id),
+        )
+        found: list[tuple[float, SeriesFacts]] = []
+        for score, one in scored[:_LOOKED_AT] if wanted is _ANY_OFFER else scored:
+            offers = offers_to_begin_with(self._catalog.products_of(one.series_id), wanted)
+            if offers:
+                reasons = reasons_for(one, liked, constraints, offers=offers)
+                found.append((score, SeriesFacts(series=one, products=offers, reasons=reasons)))
+            if len(found) >= 3 * MAX_CANDIDATES and not request.cheapest_first:
+                break
+        if request.cheapest_first:
+            found.sort(key=lambda entry: entry[1].products[0].price_usd or float("inf"))
+            return [item for _, item in found[:MAX_CANDIDATES]]
+        return _diversified(found)
+
+    def _score(self, series: Series, liked: Sequence[Series], request: CandidateRequest) -> float:
+        constraints = request.constraints
+        score = _RETRIEVED * request.retrieved.get(series.series_id, 0.0)
+        for model in liked:
+            listed = series.series_id in model.similar or model.series_id in series.similar
+            score += _SIMILAR_LISTED * listed
+            score += _SAME_AUTHOR * bool(set(series.authors) & set(model.authors))
+            score += _SHARED_THEME * len(set(series.themes) & set(model.themes))
+            score += _SHARED_GENRE * len(set(series.genres) & set(model.genres))
+            score += _SHARED_MOOD * len(set(series.moods) & set(model.moods))
+        bit = 1 << self._index.position[series.series_id]
+        score += _WANTED_THEME * sum(bool(self._index.with_theme(one) & bit) for one in constraints.themes)
+        score += _WANTED_MOOD * len(set(series.moods) & set(constraints.moods))
+        score += _HAS_ANIME * bool(series.anime)
+        score += _FAVOURITE * any(one in request.favourites for one in series.similar)
+        return score
+
+    def _really_given_up(
+        self, chosen: Sequence[SeriesFacts], given_up: Sequence[str], constraints: Constraints
+    ) -> tuple[str, ...]:
+        """Name only wishes that a chosen series does not meet."""
+        ids = self._index.of(item.series.series_id for item in chosen)
+        said = []
+        for name, words in _RELAXED:
+            if name not in given_up:
+                continue
+            if name in ("offer", "price"):
+                unmet = True
+            else:
+                unmet = bool(ids & ~self._index.meeting(name, constraints))
+            if unmet:
+                said.append(_in_words(name, words, constraints))
+        return tuple(said)
+
+
+_ANY_OFFER: Final = Constraints()
+
+
+def _offer_wishes(constraints: Constraints, given_up: Collection[str]) -> Constraints:
+    price = "price" not in given_up
+    edition = "offer" not in given_up
+    return Constraints(
+        kind=constraints.kind if edition else None,
+        format=constraints.format if edition else None,
+        language=constraints.language,
+        in_stock=constraints.in_stock if edition else None,
+        max_price_usd=constraints.max_price_usd if price else None,
+        min_price_usd=constraints.min_price_usd if price else None,
+    )
+
+
+def _is_set(name: str, constraints: Constraints) -> bool:
+    if name == "volumes":
+        return constraints.min_volumes is not None or constraints.max_volumes is not None
+    if name == "year":
+        return constraints.year_from is not None or constraints.year_to is not None
+    if name == "price":
+        return constraints.min_price_usd is not None or constraints.max_price_usd is not None
+    if name == "offer":
+        return bool(constraints.kind or constraints.format or constraints.in_stock)
+    return getattr(constraints, name) not in (None, ())
+
+
+def _in_words(name: str, words: str, constraints: Constraints) -> str:
+    if name == "price" and constraints.max_price_usd is not None:
+        return f"the budget of {round_money(constraints.max_price_usd)}"
+    if name == "volumes" and constraints.max_volumes is not None:
+        return f"the limit of {constraints.max_volumes} {'volume' if constraints.max_volumes == 1 else 'volumes'}"
+    if name in ("themes", "moods", "genres"):
+        values = getattr(constraints, name)
+        return f"{words} {values[0]}" if len(values) == 1 else f"{words}s {' and '.join(values)}"
+    return words
+
+
+def _diversified(found: list[tuple[float, SeriesFacts]]) -> list[SeriesFacts]:
+    """Choose greedily, each further work of an author already chosen counting less."""
+    chosen: list[SeriesFacts] = []
+    rest = list(found)
+    while rest and len(chosen) < MAX_CANDIDATES:
+        authors = [author for item in chosen for author in item.series.authors]
+        best = max(
+            rest,
+            key=lambda entry: entry[0]
+            - _ALREADY_LIKE_A_CHOSEN_ONE * sum(author in authors for author in entry[1].series.authors),
+        )
+        rest.remove(best)
+        chosen.append(best[1])
+    return chosen
