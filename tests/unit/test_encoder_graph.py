@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mangaassist.adapters.embedded.encoder.graph import (
     read_shape,
 )
 from mangaassist.adapters.embedded.encoder.onnx_embedder import session_options
+from mangaassist.adapters.embedded.encoder.pins import GRAPH_FORMAT
 from mangaassist.adapters.embedded.encoder.safetensors import Weights, read_safetensors
 from mangaassist.domain.errors import InvalidRequestError
 from tests.support.tiny_encoder import (
@@ -75,6 +77,14 @@ def test_conversion_of_the_same_weights_gives_the_same_bytes(tmp_path: Path) -> 
     for name in ("first.onnx", "second.onnx"):
         assert convert_weights(tmp_path / "source", tmp_path / name) == TINY_SHAPE.hidden_size
     assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
+
+
+def test_changed_graph_raises_the_graph_format() -> None:
+    # a cache made by an older format must not pass as one of this format: when this fails because the graph
+    # was changed on purpose, raise GRAPH_FORMAT and put the new pair here
+    zeros = {name: np.zeros_like(value) for name, value in tiny_weights().items()}
+    digest = hashlib.sha256(build_graph(zeros, TINY_SHAPE).SerializeToString(deterministic=True)).hexdigest()
+    assert (GRAPH_FORMAT, digest[:16]) == (1, "0fe9015230840ac8")
 
 
 def test_a_weight_column_of_zeros_is_quantised_to_zeros() -> None:
