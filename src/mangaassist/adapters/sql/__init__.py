@@ -1,0 +1,1 @@
+"""Durable storage on SQLite and PostgreSQL: one schema, one set of statements, two engines."""

@@ -1,0 +1,91 @@
+"""Feedback, and the note that it has to be carried to its trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import orjson
+
+from mangaassist.adapters.sql.database import Database, Row, Rows, Write, moment_of, timestamp
+from mangaassist.domain.errors import InvalidRequestError, NotFoundError
+from mangaassist.domain.feedback import FeedbackEvent
+from mangaassist.ports.clock import Clock, IdFactory
+
+_ADD: Final = (
+    "INSERT INTO feedback (feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment)"
+    " SELECT :feedback_id, response_id, trace_id, :feedback, :timestamp, :reason_code, :comment"
+    " FROM request_records WHERE response_id = :response_id AND owner = :owner AND trace_id = :trace_id"
+    " ON CONFLICT DO NOTHING RETURNING feedback_id",
+    "INSERT INTO outbox (id, kind, subject_id, payload, created_at)"
+    " SELECT :outbox_id, 'feedback', feedback_id, :payload, :created_at"
+    " FROM feedback WHERE feedback_id = :feedback_id ON CONFLICT DO NOTHING",
+    "SELECT trace_id FROM request_records WHERE response_id = :response_id AND owner = :owner",
+)
+
+_OF_RESPONSE: Final = (
+    "SELECT feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment"
+    " FROM feedback WHERE response_id = :response_id ORDER BY timestamp, feedback_id"
+)
+
+
+class SqlFeedbackStore:
+    """A `FeedbackStore` in the database; every stored event also enters the outbox as `feedback`."""
+
+    def __init__(self, database: Database, *, clock: Clock, ids: IdFactory) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+
+    async def add(self, event: FeedbackEvent, *, owner: str) -> Literal["stored", "repeated"]:
+        """Store one event durably, if the response is `owner`'s."""
+
+        def outcome(results: Sequence[Rows]) -> Literal["stored", "repeated"]:
+            stored, _, visible = results
+            if not visible:
+                raise NotFoundError(f"no response {event.response_id!r}")
+            if visible[0][0] != event.trace_id:
+                raise InvalidRequestError(
+                    f"trace {event.trace_id!r} is not the trace of response {event.response_id!r}",
+                    field="trace_id",
+                )
+            return "stored" if stored else "repeated"
+
+        payload = {"feedback_id": event.feedback_id, "response_id": event.response_id}
+        return await self._database.write(
+            Write(
+                statements=_ADD,
+                parameters={
+                    "feedback_id": event.feedback_id,
+                    "response_id": event.response_id,
+                    "trace_id": event.trace_id,
+                    "feedback": event.feedback,
+                    "timestamp": timestamp(event.timestamp),
+                    "reason_code": event.reason_code,
+                    "comment": event.comment,
+                    "owner": owner,
+                    "outbox_id": self._ids.sortable("out"),
+                    "payload": orjson.dumps(payload).decode(),
+                    "created_at": timestamp(self._clock.now()),
+                },
+                lock_key=event.response_id,
+                outcome=outcome,
+            )
+        )
+
+    async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:
+        """Return the events of a response, oldest first."""
+        rows = await self._database.read(_OF_RESPONSE, {"response_id": response_id})
+        return tuple(_event(row) for row in rows)
+
+
+def _event(row: Row) -> FeedbackEvent:
+    return FeedbackEvent(
+        feedback_id=row[0],
+        response_id=row[1],
+        trace_id=row[2],
+        feedback=row[3],
+        timestamp=moment_of(row[4]),
+        reason_code=row[5],
+        comment=row[6],
+    )

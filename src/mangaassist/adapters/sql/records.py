@@ -1,0 +1,68 @@
+"""Request records as rows; `docs/reference/request-record.md` describes every column."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from mangaassist.adapters.sql.database import Database, Parameter, Row, moment_of, timestamp
+from mangaassist.domain.records import RequestRecord
+
+RECORD_COLUMNS: Final = tuple(field.name for field in fields(RequestRecord))
+
+_DOCUMENTS: Final = frozenset({"guardrail_scores", "step_ms", "chunk_ids"})
+
+INSERT_RECORD: Final = (
+    f"INSERT INTO request_records ({', '.join(RECORD_COLUMNS)})"
+    f" SELECT {', '.join(f':record_{name}' for name in RECORD_COLUMNS)}"
+)
+"""To be continued by `FROM .. WHERE ..`: the condition under which the record is written."""
+
+SELECT_RECORD: Final = f"SELECT {', '.join(RECORD_COLUMNS)} FROM request_records"
+
+_SINCE: Final = (
+    f"{SELECT_RECORD} WHERE (created_at, response_id) > (:since, :after)"
+    " ORDER BY created_at, response_id LIMIT :limit"
+)
+
+
+class SqlRequestRecords:
+    """Reads request records for other processes: evaluation, monitoring, copies."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def since(self, since: datetime, *, limit: int, after: str = "") -> tuple[RequestRecord, ...]:
+        """Return records by time, oldest first, from `since` on; the next page starts `after` the last one.
+
+        A record commits a moment after its `created_at`: a reader that follows the end looks back a little.
+        """
+        rows = await self._database.read(_SINCE, {"since": timestamp(since), "after": after, "limit": limit})
+        return tuple(decoded_record(row) for row in rows)
+
+
+def record_parameters(record: RequestRecord) -> dict[str, Parameter]:
+    """Return the parameters of `INSERT_RECORD`."""
+    parameters: dict[str, Parameter] = {}
+    for name in RECORD_COLUMNS:
+        value = getattr(record, name)
+        if name in _DOCUMENTS:
+            value = orjson.dumps(value).decode()
+        elif name == "created_at":
+            value = timestamp(value)
+        parameters["record_" + name] = value
+    return parameters
+
+
+def decoded_record(row: Row) -> RequestRecord:
+    """Return the record of a row of `SELECT_RECORD`."""
+    values: dict[str, Any] = dict(zip(RECORD_COLUMNS, row, strict=True))
+    for name in _DOCUMENTS:
+        values[name] = orjson.loads(values[name])
+    values["chunk_ids"] = tuple(values["chunk_ids"])
+    values["created_at"] = moment_of(values["created_at"])
+    values["cache_hit"] = bool(values["cache_hit"])
+    return RequestRecord(**values)
