@@ -1,0 +1,1 @@
+"""MLflow by plain REST and OTLP; the `mlflow` package is never imported."""

@@ -1,0 +1,160 @@
+"""The few MLflow REST calls that shipping needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from mangaassist.adapters.mlflow.otlp import export_request
+from mangaassist.domain.errors import (
+    DependencyError,
+    DependencyRejectedError,
+    DependencyThrottledError,
+    DependencyTimeoutError,
+    DependencyUnavailableError,
+)
+from mangaassist.domain.feedback import FeedbackEvent
+from mangaassist.domain.trace import Trace
+
+
+class MlflowClient:
+    """Synchronous client of one tracking server; every failure is a `DependencyError`."""
+
+    def __init__(self, url: str, *, experiment: str, timeout_s: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self._experiment = experiment
+        self._experiment_id: str | None = None
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def healthy(self) -> bool:
+        """Whether the server answers its health check."""
+        try:
+            return self._http.get("/health", timeout=2.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def experiment_id(self) -> str:
+        """Return the id of the experiment, created when it does not exist; resolved once."""
+        if self._experiment_id is None:
+            self._experiment_id = self._find_experiment() or self._create_experiment()
+        return self._experiment_id
+
+    def send_spans(self, traces: Sequence[Trace]) -> None:
+        """Export the spans of a batch; sending them again changes nothing."""
+        self._call(
+            "POST",
+            "/v1/traces",
+            content=export_request(traces),
+            headers={
+                "content-type": "application/x-protobuf",
+                "x-mlflow-experiment-id": self.experiment_id(),
+            },
+        )
+
+    def send_info(self, trace: Trace, *, artifact_uris: Mapping[str, str]) -> None:
+        """Store tags, previews, session and duration of a trace; sending it again changes nothing."""
+        started = datetime.fromtimestamp(trace.root.start_ns / 1e9, UTC)
+        failed = trace.root.status == "error"
+        info = {
+            "trace_id": mlflow_id(trace.trace_id),
+            "client_request_id": trace.response_id[:50],
+            "trace_location": {
+                "type": "MLFLOW_EXPERIMENT",
+                "mlflow_experiment": {"experiment_id": self.experiment_id()},
+            },
+            "request_preview": trace.request_preview,
+            "response_preview": trace.response_preview,
+            "request_time": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "execution_duration": f"{trace.root.duration_ms / 1e3:.3f}s",
+            "state": "ERROR" if failed else "OK",
+            "trace_metadata": {
+                "mlflow.trace.session": trace.session_id,
+                "sampling_reason": trace.sampling_reason,
+            },
+            "tags": {**trace.tags, **artifact_uris, "mlflow.traceName": trace.root.name},
+        }
+        self._call("POST", "/api/3.0/mlflow/traces", json={"trace": {"trace_info": info}})
+
+    def put_artifact(self, trace: Trace, name: str, content: str) -> str:
+        """Store a document of a trace with the server's artifacts and return its URI."""
+        path = f"trace-artifacts/{trace.trace_id}/{name}"
+        self._call("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}", content=content.encode())
+        return f"mlflow-artifacts:/{path}"
+
+    def send_feedback(self, event: FeedbackEvent) -> None:
+        """Attach feedback to its trace; raises `DependencyRejectedError` while that is unknown."""
+        moment = event.timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        assessment: dict[str, Any] = {
+            "assessment_name": "user_feedback",
+            "trace_id": mlflow_id(event.trace_id),
+            "source": {"source_type": "HUMAN", "source_id": "shopper"},
+            "create_time": moment,
+            "last_update_time": moment,
+            "feedback": {"value": event.feedback},
+            "metadata": {"feedback_id": event.feedback_id, "response_id": event.response_id},
+            "valid": True,
+        }
+        if event.reason_code is not None:
+            assessment["rationale"] = event.reason_code
+        self._call(
+            "POST",
+            f"/api/3.0/mlflow/traces/{mlflow_id(event.trace_id)}/assessments",
+            json={"assessment": assessment},
+        )
+
+    def trace_info(self, trace_id: str) -> dict[str, Any]:
+        """Return the stored trace info; raises `DependencyRejectedError` for an unknown trace."""
+        answer = self._call("GET", f"/api/3.0/mlflow/traces/{mlflow_id(trace_id)}")
+        info: dict[str, Any] = orjson.loads(answer.content)["trace"]["trace_info"]
+        return info
+
+    def trace_page(self, trace_id: str) -> str:
+        """Return the address of a trace's page."""
+        experiment = f"{self.url}/#/experiments/{self.experiment_id()}"
+        return f"{experiment}/traces?selectedEvaluationId={mlflow_id(trace_id)}"
+
+    def _find_experiment(self) -> str | None:
+        try:
+            answer = self._call(
+                "GET", "/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": self._experiment}
+            )
+        except DependencyRejectedError:
+            return None
+        return str(orjson.loads(answer.content)["experiment"]["experiment_id"])
+
+    def _create_experiment(self) -> str:
+        answer = self._call("POST", "/api/2.0/mlflow/experiments/create", json={"name": self._experiment})
+        return str(orjson.loads(answer.content)["experiment_id"])
+
+    def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except httpx.TimeoutException as error:
+            raise DependencyTimeoutError(f"MLflow did not answer {method} {path} in time") from error
+        except httpx.HTTPError as error:
+            raise DependencyUnavailableError(f"MLflow at {self.url} cannot be reached: {error}") from error
+        if answer.status_code < 400:
+            return answer
+        raise _refusal(answer, f"{method} {path}")
+
+
+def mlflow_id(trace_id: str) -> str:
+    """Return MLflow's form of a W3C trace id."""
+    return f"tr-{trace_id}"
+
+
+def _refusal(answer: httpx.Response, call: str) -> DependencyError:
+    detail = f"MLflow answered {call} with {answer.status_code}: {answer.text[:200]}"
+    if answer.status_code == 429:
+        return DependencyThrottledError(detail)
+    if answer.status_code >= 500:
+        return DependencyUnavailableError(detail)
+    return DependencyRejectedError(detail)

@@ -1,0 +1,147 @@
+"""Release bundles on this machine: composing the one that serves, keeping manifests, loading another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from mangaassist.adapters.embedded.prompt_files import load_prompts
+from mangaassist.adapters.embedded.template_files import load as load_templates
+from mangaassist.bootstrap.generation import TextModels
+from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
+from mangaassist.domain.errors import ConfigurationError, ConflictError, NotFoundError
+from mangaassist.ports.store_services import Catalog
+from mangaassist.serving.intent.cascade import IntentCascade
+from mangaassist.serving.parts import PipelineParts
+from mangaassist.serving.prompts.builder import PromptBuilder
+from mangaassist.serving.retrieval.retriever import Retriever
+from mangaassist.serving.runtime_configuration import (
+    RuntimeConfiguration,
+    compose_bundle,
+    parse_runtime_configuration,
+)
+from mangaassist.serving.templates import TemplateLibrary
+
+
+class Releases:
+    """Builds `PipelineParts` from configuration and the components at hand.
+
+    `classifier` and `retriever` are asked for anew at every build, so that an encoder that has arrived or a new
+    index generation becomes part of the next bundle. Swapping the current parts is one assignment:
+    requests that run keep the parts they began with.
+    """
+
+    def __init__(
+        self,
+        *,
+        store_dir: Path,
+        manifest_dir: Path,
+        name: str,
+        catalog: Catalog,
+        models: TextModels,
+        classifier: Callable[[], IntentCascade],
+        retriever: Callable[[], Retriever],
+    ) -> None:
+        self._store_dir = store_dir
+        self._manifest_dir = manifest_dir
+        self._name = name
+        self._catalog = catalog
+        self._models = models
+        self._classifier = classifier
+        self._retriever = retriever
+        self._current: PipelineParts | None = None
+        self._others: dict[str, PipelineParts] = {}
+
+    def activate(self, content: dict[str, object]) -> PipelineParts:
+        """Build the bundle of a configuration document and serve it; raises `ConfigurationError`."""
+        configuration = parse_runtime_configuration(content)
+        if configuration.bundle is not None:
+            parts = self._load(configuration.bundle)
+        else:
+            parts = self._build(configuration)
+            self._keep(parts.bundle.version, content)
+        self._current = parts
+        return parts
+
+    def parts_of(self, version: str | None) -> PipelineParts:
+        """Return the parts that serve now, or those of another bundle known to this machine."""
+        if self._current is None:
+            raise ConfigurationError("no release bundle is active")
+        if version is None or version == self._current.bundle.version:
+            return self._current
+        return self._load(version)
+
+    def known(self) -> list[str]:
+        """Return the versions whose manifests are kept here."""
+        return sorted(path.stem for path in self._manifest_dir.glob("*.json"))
+
+    def _load(self, version: str) -> PipelineParts:
+        if version in self._others:
+            return self._others[version]
+        path = self._manifest_dir / f"{version}.json"
+        if "/" in version or not path.is_file():
+            raise NotFoundError(f"no release bundle {version!r} here; known: {', '.join(self.known()) or 'none'}")
+        content = {**orjson.loads(path.read_bytes()), "bundle": None}
+        parts = self._build(parse_runtime_configuration(content))
+        if parts.bundle.version != version:
+            raise ConflictError(
+                f"release bundle {version!r} was composed with components that this server no longer has; "
+                f"the same configuration now gives {parts.bundle.version!r}"
+            )
+        self._others[version] = parts
+        return parts
+
+    def _keep(self, version: str, content: dict[str, object]) -> None:
+        self._manifest_dir.mkdir(parents=True, exist_ok=True)
+        path = self._manifest_dir / f"{version}.json"
+        if not path.is_file():
+            temporary = path.with_suffix(".tmp")
+            temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            temporary.replace(path)
+
+    def _build(self, configuration: RuntimeConfiguration) -> PipelineParts:
+        classifier, retriever = self._classifier(), self._retriever()
+        ruleset = load_ruleset(self._store_dir / "guardrails" / "ruleset.yaml")
+        templates = TemplateLibrary.from_mapping(load_templates(self._store_dir / "templates"))
+        missing = [
+            route.template
+            for route in configuration.routes.values()
+            if route.template is not None and route.template not in templates
+        ]
+        if missing:
+            raise ConfigurationError(f"routes name templates that do not exist: {', '.join(missing)}")
+        bundle = compose_bundle(
+            configuration,
+            name=self._name,
+            intent_classifier_version=classifier.version,
+            embedding_version=retriever.embedding_version,
+            reranker_version=retriever.reranker_version,
+            retriever_policy_version=retriever.policy_version,
+            knowledge_version=retriever.knowledge_version,
+            guardrail_ruleset_version=ruleset.version,
+            template_version=templates.version,
+        )
+        return PipelineParts(
+            bundle=bundle,
+            deployment_stage=configuration.deployment_stage,
+            classifier=classifier,
+            retriever=retriever,
+            prompts=self._prompts(configuration),
+            templates=templates,
+            guardrails=build_guardrails(ruleset, catalog=self._catalog),
+            models=self._models.of(bundle.models),
+            budget_policy=configuration.budget_policy,
+            cache_min_similarity=configuration.cache.min_similarity,
+            cache_ttl_s=configuration.cache.ttl_s,
+        )
+
+    def _prompts(self, configuration: RuntimeConfiguration) -> PromptBuilder:
+        known = {(template.intent, template.version): template for template in load_prompts(self._store_dir / "prompts")}
+        wanted = {"base": "1.0", **configuration.prompts}
+        missing = [f"{intent} v{version}" for intent, version in wanted.items() if (intent, version) not in known]
+        if missing:
+            raise ConfigurationError(f"prompt files are missing: {', '.join(missing)}")
+        chosen = {intent: known[intent, version] for intent, version in wanted.items()}
+        return PromptBuilder({intent: chosen[intent] for intent in configuration.prompts if intent != "base"}, chosen["base"])

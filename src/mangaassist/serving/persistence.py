@@ -1,0 +1,117 @@
+"""persist_response: turn, dialogue state and request record, durable before the answer counts as done."""
+
+from __future__ import annotations
+
+from mangaassist.domain.chat import ChatAnswer, Turn
+from mangaassist.domain.dialogue import DialogueState
+from mangaassist.domain.records import RequestRecord
+from mangaassist.ports.clock import Clock
+from mangaassist.ports.sessions import SessionStore, TurnWrite
+from mangaassist.serving.dialogue.state_changes import after_answer
+from mangaassist.serving.exchange import Exchange, Understanding
+from mangaassist.serving.presentation import series_in_text
+
+
+async def persist_response(
+    exchange: Exchange, understood: Understanding, *, sessions: SessionStore, clock: Clock
+) -> None:
+    """Store the exchange; returns once it is durable, raises `DependencyError` when it cannot be."""
+    request = exchange.request
+    with exchange.recorder.span("persist_response") as span:
+        now = clock.now()
+        await sessions.append(
+            TurnWrite(
+                session_id=request.session_id,
+                owner=request.identity.owner,
+                turn=Turn(
+                    response_id=exchange.response_id,
+                    user_text=request.message,
+                    assistant_text=exchange.text,
+                    intent=understood.decision.intent,
+                    created_at=now,
+                ),
+                state=_state_after(exchange, understood),
+                record=_record(exchange, understood, clock),
+            )
+        )
+        span.set(response_id=exchange.response_id, durable=True)
+
+
+def answer_of(exchange: Exchange) -> ChatAnswer:
+    """Return the response contract of a finished exchange."""
+    understood = exchange.understood
+    assert understood is not None, "an answer exists only after its message was understood or refused"
+    latency_ms = exchange.elapsed_ms()
+    return ChatAnswer(
+        response_id=exchange.response_id,
+        trace_id=exchange.recorder.trace_id,
+        session_id=exchange.request.session_id,
+        request_id=exchange.request.request_id,
+        text=exchange.text,
+        intent=understood.decision.intent,
+        confidence=understood.decision.confidence,
+        route=exchange.handler,
+        products=exchange.products,
+        sources=exchange.sources,
+        prompt_version=exchange.prompt_version,
+        release_bundle=exchange.parts.bundle.version,
+        usage=exchange.usage,
+        model_id=exchange.model_id,
+        latency_ms=latency_ms,
+        overhead_ms=max(0.0, latency_ms - exchange.model_ms),
+        cache_hit=exchange.cache_hit,
+        degraded=tuple(exchange.degraded),
+    )
+
+
+def _state_after(exchange: Exchange, understood: Understanding) -> DialogueState:
+    facts = exchange.facts
+    if facts is None:
+        return understood.reading.state
+    shown = tuple(item.series.series_id for item in series_in_text(facts, exchange.text))
+    return after_answer(understood.reading.state, facts, shown)
+
+
+def _record(exchange: Exchange, understood: Understanding, clock: Clock) -> RequestRecord:
+    request, decision = exchange.request, understood.decision
+    verdicts = [
+        verdict for verdict in (exchange.input_verdict, exchange.output_verdict) if verdict is not None
+    ]
+    deciding = max(verdicts, key=lambda verdict: verdict.severity, default=None)
+    return RequestRecord(
+        response_id=exchange.response_id,
+        request_id=request.request_id,
+        trace_id=exchange.recorder.trace_id,
+        session_id=request.session_id,
+        owner=request.identity.owner,
+        created_at=clock.now(),
+        intent=decision.intent.value,
+        confidence=decision.confidence,
+        classification_path=decision.classification_path,
+        route=exchange.handler,
+        release_bundle=exchange.parts.bundle.version,
+        prompt_version=exchange.prompt_version,
+        model_id=exchange.model_id,
+        page_type=request.page_context.page_type,
+        user_type=request.identity.user_type,
+        locale=request.page_context.locale,
+        cache_hit=exchange.cache_hit,
+        input_tokens=exchange.usage.input_tokens,
+        output_tokens=exchange.usage.output_tokens,
+        cached_input_tokens=exchange.usage.cached_input_tokens,
+        latency_ms=exchange.elapsed_ms(),
+        time_to_first_token_ms=exchange.time_to_first_token_ms,
+        guardrail_action=deciding.action if deciding else "allow",
+        guardrail_scores={
+            result.stage: result.score
+            for verdict in verdicts
+            for result in verdict.results
+            if result.score is not None
+        },
+        chunk_ids=tuple(scored.chunk.chunk_id for scored in exchange.retrieval.chunks)
+        if exchange.retrieval
+        else (),
+        step_ms=exchange.recorder.step_ms(),
+        outcome=exchange.outcome,
+        service_level=exchange.service_level,
+    )
