@@ -16,7 +16,7 @@ Aspect = Literal[
 
 Cue = Literal[
     "pronoun", "ordinal", "plural", "page", "elliptical", "comparative", "correction", "refusal",
-    "another", "compare", "similar", "request", "new_topic", "back_to_topic", "general", "mature",
+    "another", "compare", "request", "new_topic", "back_to_topic", "general", "mature",
 ]  # fmt: skip
 """How a message leans on the conversation, or breaks with it."""
 

@@ -9,29 +9,71 @@ from typing import Final
 from mangaassist.domain.dialogue import Aspect
 
 _ASPECTS: Final[tuple[tuple[Aspect, str], ...]] = (
-    ("price", r"\b(?:how much(?! (?:is|are) there)|prices?|priced|cost|costs|expensive|rrp|msrp|what do you charge)\b|\bhow many (?:dollars|bucks)\b"),
+    ("price",
+        r"\b(?:how much(?! (?:is|are) there)|prices?|priced|cost|costs|expensive|rrp|msrp"
+        r"|what do you charge)\b|\bhow many (?:dollars|bucks)\b"),
     ("cheapest", r"\b(?:cheap(?:er|est)?|lowest price|less expensive|best price|inexpensive|affordable)\b"),
-    ("stock", r"\b(?:in stock|out of stock|sold out|availab\w*|availible|have (?:it|that|them|this)|restock\w*|got it|got (?:vol|volume|book|any)|"
-              r"(?:do|did|dont|don't|does) (?:you|u|ya|you guys|y'all|your (?:store|shop)) (?:still |also |even |guys )*(?:have|stock|carry|sell|got)|copies left|can i (?:get|buy)|stock)\b|^got\b|\byou got\b|\bu have\b"),
-    ("volumes", r"\bhow man+y (?:more |total |english )?(?:vol\w*|books|tankobons?|parts|tomes|are there|do(?:es)? (?:it|they|that) have)\b|\bnumber of (?:volumes|books)\b|\bhow long (?:is|are|does)\b|\bhow many is it\b|\blength of\b"),
-    ("author", r"\b(?:who(?:'s| is| was|s)? (?:the |its |it's )?(?:wrote|writes|written|writer|draws|drew|drawn|made|makes|created|author|artist|mangaka|behind|did|illustrat\w+|creator)|author|mangaka|written by|drawn by|who is it by|who's it by|by whom|the artist)\b"),
-    ("status", r"\b(?:finished|complete|completed|ongoing|on[\s-]going|still (?:going|running|publishing|coming out)|ended|has it end|is it over|hiatus|cancel+ed series|concluded|done yet|final volume|last volume|over yet|still being (?:made|written|published))\b"),
-    ("release_date", r"\b(?:when (?:is|does|will|did|do) .{0,40}?(?:out|released?|come|coming|available|drop|publish\w*)|release date|released?|coming out|comes out|come out|pub(?:lication)? date|preorder date|next volume|latest volume|newest volume)\b"),
-    ("age_rating", r"\b(?:age[\s-]?rat\w+|rated|rating|suitable|appropriate|kid[\s-]?friendly|ok(?:ay)? for|too (?:violent|mature|scary|gory) for|what age|which age|how old (?:should|do)|(?:safe|good|fine|alright) for (?:a |an |my |kids|children|teens?))"),
+    ("stock",
+        r"\b(?:in stock|out of stock|sold out|availab\w*|availible|have (?:it|that|them|this)|restock\w*"
+        r"|got it|got (?:vol|volume|book|any)|"
+              r"(?:do|did|dont|don't|does) (?:you|u|ya|you guys|y'all|your (?:store|shop)) (?:still "
+              r"|also |even |guys )*(?:have|stock|carry|sell|got)|copies left|can i (?:get|buy)"
+              r"|stock)\b|^got\b|\byou got\b|\bu have\b"),
+    ("volumes",
+        r"\bhow man+y (?:more |total |english )?(?:vol\w*|books|tankobons?|parts|tomes|are there"
+        r"|do(?:es)? (?:it|they|that) have)\b|\bnumber of (?:volumes|books)\b|\bhow long (?:is|are|does)\b"
+        r"|\bhow many is it\b|\blength of\b"),
+    ("author",
+        r"\b(?:who(?:'s| is| was|s)? (?:the |its |it's )?(?:wrote|writes|written|writer|draws|drew|drawn"
+        r"|made|makes|created|author|artist|mangaka|behind|did|illustrat\w+|creator)|author|mangaka"
+        r"|written by|drawn by|who is it by|who's it by|by whom|the artist)\b"),
+    ("status",
+        r"\b(?:finished|complete|completed|ongoing|on[\s-]going|still (?:going|running|publishing"
+        r"|coming out)|ended|has it end|is it over|hiatus|cancel+ed series|concluded|done yet|final volume"
+        r"|last volume|over yet|still being (?:made|written|published))\b"),
+    ("release_date",
+        r"\b(?:when (?:is|does|will|did|do) .{0,40}?(?:out|released?|come|coming|available|drop"
+        r"|publish\w*)|release date|released?|coming out|comes out|come out|pub(?:lication)? date"
+        r"|preorder date|next volume|latest volume|newest volume)\b"),
+    ("age_rating",
+        r"\b(?:age[\s-]?rat\w+|rated|rating|suitable|appropriate|kid[\s-]?friendly|ok(?:ay)? for"
+        r"|too (?:violent|mature|scary|gory) for|what age|which age|how old (?:should|do)|(?:safe|good"
+        r"|fine|alright) for (?:a |an |my |kids|children|teens?))"),
     ("anime", r"\b(?:anime|adaptation|adapted|tv show|live[\s-]action)\b"),
-    ("summary", r"\b(?:what(?:'s| is|s) (?:it|\x01+|that|this|the plot|the story|that one|this one) about|what(?:'s| is)? .{0,60} about\b|about\?|plot|premise|synopsis|summary|summari[sz]e|tell me (?:more )?about|describe|more about|blurb|what happens in|story about\?)"),
-    ("editions", r"\b(?:editions?|box(?:ed)?[\s-]?sets?|deluxe|omnibus\w*|collector'?s|perfect edition|3[\s-]in[\s-]1|2[\s-]in[\s-]1|vizbig|slipcase|master edition)\b"),
-    ("format", r"\b(?:hard[\s-]?(?:cover|back)s?|paper[\s-]?backs?|soft[\s-]?covers?|digital(?:ly)?|e-?books?|kindle|epub|formats?|physical)\b"),
-    ("genre", r"\b(?:what|which) (?:genre|kind of (?:manga|story|series))\b|\bgenres?\b|\bis (?:it|that|this|\x01+) (?:a |an )?(?:horror|romance|shou?nen|shou?jo|seinen|josei|comedy|scary|sad|funny|dark|violent|gory)\b"),
-    ("language", r"\b(?:in|an?|the) (?:english|japanese|french|german|spanish|italian|korean|chinese|portuguese)\b|\b(?:english|japanese|french|german|spanish|italian) (?:edition|version|copy|translation|copies|volumes?|print)\b|\btranslat(?:ed|ion)\b|\bwhat languages?\b"),
-    ("year", r"\b(?:what year|which year|how old is (?:it|that|this|\x01)|when (?:was|did) .{0,60}?(?:start|begin|first|publish\w*|made|written|started|debut)|first published)\b"),
-    ("reading_order", r"\b(?:reading order|what order|which order|where (?:do|should|to) (?:i )?start|read (?:first|before)|start with (?:which|what)|which (?:one )?(?:comes )?first|do i need to read)\b"),
+    ("summary",
+        r"\b(?:what(?:'s| is|s) (?:it|\x01+|that|this|the plot|the story|that one|this one) about"
+        r"|what(?:'s| is)? .{0,60} about\b|about\?|plot|premise|synopsis|summary|summari[sz]e"
+        r"|tell me (?:more )?about|describe|more about|blurb|what happens in|story about\?)"),
+    ("editions",
+        r"\b(?:editions?|box(?:ed)?[\s-]?sets?|deluxe|omnibus\w*|collector'?s|perfect edition"
+        r"|3[\s-]in[\s-]1|2[\s-]in[\s-]1|vizbig|slipcase|master edition)\b"),
+    ("format",
+        r"\b(?:hard[\s-]?(?:cover|back)s?|paper[\s-]?backs?|soft[\s-]?covers?|digital(?:ly)?|e-?books?"
+        r"|kindle|epub|formats?|physical)\b"),
+    ("genre",
+        r"\b(?:what|which) (?:genre|kind of (?:manga|story|series))\b|\bgenres?\b|\bis (?:it|that|this"
+        r"|\x01+) (?:a |an )?(?:horror|romance|shou?nen|shou?jo|seinen|josei|comedy|scary|sad|funny|dark"
+        r"|violent|gory)\b"),
+    ("language",
+        r"\b(?:in|an?|the) (?:english|japanese|french|german|spanish|italian|korean|chinese|portuguese)\b"
+        r"|\b(?:english|japanese|french|german|spanish|italian) (?:edition|version|copy|translation|copies"
+        r"|volumes?|print)\b|\btranslat(?:ed|ion)\b|\bwhat languages?\b"),
+    ("year",
+        r"\b(?:what year|which year|how old is (?:it|that|this|\x01)|when (?:was|did) .{0,60}?(?:start"
+        r"|begin|first|publish\w*|made|written|started|debut)|first published)\b"),
+    ("reading_order",
+        r"\b(?:reading order|what order|which order|where (?:do|should|to) (?:i )?start|read (?:first"
+        r"|before)|start with (?:which|what)|which (?:one )?(?:comes )?first|do i need to read)\b"),
     ("product_id", r"\b(?:isbn|asin|product (?:id|number|code)|sku)\b"),
 )  # fmt: skip
 _KINDS: Final = (
     ("box_set", r"\bbox(?:ed)?[\s-]?sets?\b|\bthe box\b|\bbox \d\b|\x01 box\b|\bboxset\b"),
     ("deluxe", r"\bdeluxe\b"),
-    ("omnibus", r"\bomnibus(?:es)?\b|\b[23][\s-]in[\s-]1\b|\bvizbig\b|\bcollector'?s editions?\b|\bperfect editions?\b"),
+    (
+        "omnibus",
+        r"\bomnibus(?:es)?\b|\b[23][\s-]in[\s-]1\b|\bvizbig\b|\bcollector'?s editions?\b"
+        r"|\bperfect editions?\b",
+    ),
     ("digital", r"\bdigital(?:ly)?\b|\be-?books?\b|\bkindle\b|\bepub\b"),
     ("single", r"\bsingle volumes?\b|\bsingles\b|\bindividual volumes?\b"),
 )
@@ -67,13 +109,24 @@ class AspectParser:
         self._formats = tuple((name, re.compile(pattern)) for name, pattern in _FORMATS)
         names = "|".join(_LANGUAGES)
         self._language = re.compile(
-            rf"\b(?:in|an?|the|only|any) ({names})\b|\b({names}) (?:edition|version|copy|copies|volumes?|print|language)"
+            rf"\b(?:in|an?|the|only|any) ({names})\b|\b({names}) (?:edition|version|copy|copies"
+            rf"|volumes?|print|language)"
         )
-        self._finished = re.compile(r"\b(?:finished|completed?|ended|already over|concluded)\b(?! (?:reading|it|with))")
+        self._finished = re.compile(
+            r"\b(?:finished|completed?|ended|already over|concluded)\b(?! (?:reading|it|with))"
+        )
         self._unfinished = re.compile(r"\b(?:ongoing|still (?:running|going|coming out))\b")
-        self._reader_finished = re.compile(r"\b(?:i|i've|ive|just|we|my \w+|have|he|she|already) (?:just |already )?(?:finished|completed|ended)\b|\bafter (?:finishing|i finished)\b")
-        self._anime = re.compile(r"\b(?:with (?:an |a good )?anime|has (?:an )?anime|have an anime|anime adaptation|got an anime)\b")
-        self._no_anime = re.compile(r"\b(?:without (?:an )?anime|no anime|never (?:been )?adapted|not been adapted)\b")
+        self._reader_finished = re.compile(
+            r"\b(?:i|i've|ive|just|we|my \w+|have|he|she|already) (?:just |already )?(?:finished|completed"
+            r"|ended)\b|\bafter (?:finishing|i finished)\b"
+        )
+        self._anime = re.compile(
+            r"\b(?:with (?:an |a good )?anime|has (?:an )?anime|have an anime|anime adaptation"
+            r"|got an anime)\b"
+        )
+        self._no_anime = re.compile(
+            r"\b(?:without (?:an )?anime|no anime|never (?:been )?adapted|not been adapted)\b"
+        )
         self._in_stock = re.compile(r"\b(?:in stock|available now|ships? (?:now|today)|you have in stock)\b")
 
     def parse(self, masked: str) -> Asked:

@@ -25,7 +25,9 @@ class NamedAuthors:
 class AuthorIndex:
     """Finds authors by full name in either order, or by a family name that is no ordinary word."""
 
-    def __init__(self, series: Iterable[Series], tokenizer: Tokenizer, ordinary_words: Collection[str]) -> None:
+    def __init__(
+        self, series: Iterable[Series], tokenizer: Tokenizer, ordinary_words: Collection[str]
+    ) -> None:
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._works: dict[str, list[str]] = {}
         for one in series:
@@ -52,9 +54,15 @@ class AuthorIndex:
             if tokens[index].norm in self._firsts:
                 for length in (3, 2, 1):
                     places = range(index, index + length)
-                    authors = self._names.get(tuple(token.norm for token in tokens[index : index + length]), ())
+                    authors = self._names.get(
+                        tuple(token.norm for token in tokens[index : index + length]), ()
+                    )
                     before = tokens[index - 1].norm if index else ""
-                    if not authors or any(place in titles for place in places) or (len(authors) > 1 and before not in _BY):
+                    if (
+                        not authors
+                        or any(place in titles for place in places)
+                        or (len(authors) > 1 and before not in _BY)
+                    ):
                         continue
                     (unwanted if before in _NOT else wanted).extend(authors)
                     used.update(places)

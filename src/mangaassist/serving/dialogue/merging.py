@@ -23,8 +23,7 @@ def lasting(constraints: Constraints) -> Constraints:
 def merge(base: Constraints, reading: Reading, *, replace_taste: bool) -> Constraints:
     """Return `base` changed by what the reading states; what is said later wins.
 
-    With `replace_taste` the stated genres, themes and moods take the place of the earlier ones instead of joining
-    them.
+    With `replace_taste` the stated genres, themes and moods take the place of the earlier ones.
     """
     stated = reading.stated
     merged = replace(base, **_numbers_and_choices(base, stated))  # type: ignore[arg-type]  # keyed by its own fields
@@ -79,7 +78,9 @@ def _numbers_and_choices(base: Constraints, stated: Constraints) -> dict[str, ob
         old_low, old_high = getattr(base, low), getattr(base, high)
         if new_low is not None:
             changes[low] = new_low
-            changes[high] = old_high if new_high is None and old_high is not None and old_high >= new_low else new_high
+            changes[high] = (
+                old_high if new_high is None and old_high is not None and old_high >= new_low else new_high
+            )
         else:
             changes[high] = new_high
             changes[low] = old_low if old_low is not None and old_low <= new_high else None

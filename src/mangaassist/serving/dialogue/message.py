@@ -20,19 +20,24 @@ from mangaassist.serving.dialogue.unknown_titles import UnknownTitleDetector
 from mangaassist.serving.dialogue.words import EVERYDAY
 
 LIKED_BEFORE: Final = (
-    r"(?:\blike|\bsimilar to|\b(?:vein|style|spirit|lines|feel|mood|fans?|readers?) of|\breminds? me of|\b(?:same|closer) \w+ as"
-    r"|\b(?:enjoyed|loved|liked|adored|love|enjoy|liking|loving)|\bafter(?: reading| finishing)?|\b(?:just|i) finished|\balternatives? to"
-    r"|\bclosest to|\bfor a fan of|\bas \w+ as|\bmatch(?:es)?)\s+(?:the |all of |reading |watching |manga |of |both |that )*$"
+    r"(?:\blike|\bsimilar to|\b(?:vein|style|spirit|lines|feel|mood|fans?|readers?) of"
+    r"|\breminds? me of|\b(?:same|closer) \w+ as"
+    r"|\b(?:enjoyed|loved|liked|adored|love|enjoy|liking|loving)|\bafter(?: reading| finishing)?"
+    r"|\b(?:just|i) finished|\balternatives? to"
+    r"|\bclosest to|\bfor a fan of|\bas \w+ as|\bmatch(?:es)?)\s+(?:the |all of |reading |watching "
+    r"|manga |of |both |that )*$"
 )
 REFUSED_BEFORE: Final = (
-    r"(?:\bnot(?: like)?|\bexcept(?: for)?|\bbesides|\bother than|\bapart from|\banything but|\bisn'?t|\bhated|\b(?:didn'?t|don'?t) (?:like|want)"
-    r"|\b(?:already|i'?ve|have|i) (?:already )?(?:read|own|owned|got|have|seen)|\balready have)\s+(?:the |all of |of )*$"
+    r"(?:\bnot(?: like)?|\bexcept(?: for)?|\bbesides|\bother than|\bapart from|\banything but|\bisn'?t"
+    r"|\bhated|\b(?:didn'?t|don'?t) (?:like|want)"
+    r"|\b(?:already|i'?ve|have|i) (?:already )?(?:read|own|owned|got|have|seen)"
+    r"|\balready have)\s+(?:the |all of |of )*$"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one message says. `named` are series asked about, `liked` and `refused` those that give a taste."""
+    """What one message says: `named` series are asked about, `liked` and `refused` ones give a taste."""
 
     text: str
     masked: str
@@ -50,7 +55,12 @@ class Message:
 
     def constraints(self) -> Constraints:
         """Return what the message itself asks for."""
-        wanted, unwanted, numbers, asked = self.tastes.wanted, self.tastes.unwanted, self.quantities, self.asked
+        wanted, unwanted, numbers, asked = (
+            self.tastes.wanted,
+            self.tastes.unwanted,
+            self.quantities,
+            self.asked,
+        )
         return Constraints(
             genres=wanted.genres,
             themes=wanted.themes,
@@ -79,7 +89,7 @@ class Message:
 
 
 class MessageParser:
-    """Reads messages in the words of one catalogue; immutable, so it may be swapped for a new one at any time.
+    """Reads messages in the words of one catalogue; immutable, so a new one may take its place at any time.
 
     `texts` are the store's other texts (articles): their words are ordinary language, not titles.
     """
@@ -94,7 +104,9 @@ class MessageParser:
         self._aspects = AspectParser()
         self._references = ReferenceParser()
         self._unknown_titles = UnknownTitleDetector(
-            lambda word: word in words or word.rstrip("s") in words or word in EVERYDAY or self._tastes.knows(word)
+            lambda word: (
+                word in words or word.rstrip("s") in words or word in EVERYDAY or self._tastes.knows(word)
+            )
         )
         self._liked_before = re.compile(LIKED_BEFORE)
         self._refused_before = re.compile(REFUSED_BEFORE)
@@ -151,7 +163,9 @@ class MessageParser:
             before = masked[previous_end : mention.start]
             if self._refused_before.search(before):
                 role = refused
-            elif self._liked_before.search(before) or self._liked_after.search(masked[mention.end : mention.end + 12]):
+            elif self._liked_before.search(before) or self._liked_after.search(
+                masked[mention.end : mention.end + 12]
+            ):
                 role = liked
             elif previous_end == 0 or not self._joins.match(before):
                 role = named

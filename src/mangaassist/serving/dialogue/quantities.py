@@ -23,7 +23,8 @@ _ORDINAL = "|".join(ORDINAL_WORDS)
 _VOLUME = r"(?:volumes?|vols?\.?|tankobons?|tankoubons?|books?|#|v\.)"
 _COUNTED = r"(?:volumes?|vols?|books?|tomes?|tankobons?)"
 _RELATIVE = (
-    r"(?:sons?|daughters?|nieces?|nephews?|kids?|child|children|brothers?|sisters?|cousins?|grand(?:son|daughter|child"
+    r"(?:sons?|daughters?|nieces?|nephews?|kids?|child|children|brothers?|sisters?|cousins?"
+    r"|grand(?:son|daughter|child"
     r"|kids?)|students?|boys?|girls?|friend|one|he|she)"
 )
 
@@ -47,10 +48,14 @@ class QuantityParser:
 
     def __init__(self) -> None:
         compile_ = re.compile
-        self._volume_range = compile_(rf"\b{_VOLUME}\s*(\d{{1,3}})\s*(?:-|to|through|until|till|and|&)\s*(\d{{1,3}})\b")
+        self._volume_range = compile_(
+            rf"\b{_VOLUME}\s*(\d{{1,3}})\s*(?:-|to|through|until|till|and|&)\s*(\d{{1,3}})\b"
+        )
         self._volume = compile_(rf"(?:\b|(?<=\s)|^){_VOLUME}\s*(\d{{1,3}})\b(?!\s*{_COUNTED}\b)")
         self._volume_word = compile_(rf"\b(?:volume|vol\.?|book|tankobon)\s+({_WORD_NUMBER})\b")
-        self._volume_ordinal = compile_(rf"\b(?:({_ORDINAL})|(\d{{1,3}})(?:st|nd|rd|th))\s+(?:volume|vol|book|tankobon)\b")
+        self._volume_ordinal = compile_(
+            rf"\b(?:({_ORDINAL})|(\d{{1,3}})(?:st|nd|rd|th))\s+(?:volume|vol|book|tankobon)\b"
+        )
         self._after_title = compile_(
             rf"{TITLE_MARK}(?:\s+(?:deluxe|omnibus|perfect edition|hardcover|box(?: set)?))?\s+(\d{{1,3}})"
             rf"(?:\s*-\s*(\d{{1,3}}))?\b(?!\s*(?:{_COUNTED}|%|years?|yrs?|st\b|nd\b|th\b)|{_MONEY}|[.,]\d)"
@@ -59,38 +64,53 @@ class QuantityParser:
             rf"(?:\$\s*{_N}\s*(?:-|to|and)\s*\$?\s*{_N})|(?:\b{_N}\s*(?:-|to|and)\s*{_N}{_MONEY}(?!\w))"
         )
         self._price_max = compile_(
-            r"\b(?:under|below|less than|no more than|not more than|at most|up to|upto|max(?:imum)?|within|cheaper than"
+            r"\b(?:under|below|less than|no more than|not more than|at most|up to|upto|max(?:imum)?"
+            r"|within|cheaper than"
             rf"|beneath|<|not over|around|about|roughly)\s*(?:of\s+)?(\$?)\s*{_N}({_MONEY}(?!\w))?"
-            r"(?!\s*(?:-|to)?\s*(?:volumes?|vols?|books?|tomes?|pages?|chapters?|years?|yrs?|yo\b|y/o|minutes?|days?"
+            r"(?!\s*(?:-|to)?\s*(?:volumes?|vols?|books?|tomes?|pages?|chapters?|years?|yrs?|yo\b|y/o"
+            r"|minutes?|days?"
             r"|hours?|weeks?|months?|people|orders?|points?|s\b|%)|\d)"
         )
-        self._price_min = compile_(rf"\b(?:over|above|more than|at least|from|min(?:imum)?)\s*(\$?)\s*{_N}({_MONEY}(?!\w))?")
+        self._price_min = compile_(
+            rf"\b(?:over|above|more than|at least|from|min(?:imum)?)\s*(\$?)\s*{_N}({_MONEY}(?!\w))?"
+        )
         self._budget = compile_(
-            rf"(?:\bbudget\s*(?:is|of|:|=|to|around|about|now|then|at most|would be|at|under|like|went up|\s)*\$?\s*{_N})"
+            rf"(?:\bbudget\s*(?:is|of|:|=|to|around|about|now|then|at most|would be|at|under|like"
+            rf"|went up|\s)*\$?\s*{_N})"
             rf"|(?:\$?\s*{_N}{_MONEY}?\s*(?:budget|max\b|tops|or less|or under|at most|limit))"
-            rf"|(?:\b(?:i have|i've got|ive got|have only|only have|got|spend|make (?:it|that))\s+(?:only |about |up to )?"
+            rf"|(?:\b(?:i have|i've got|ive got|have only|only have|got|spend|make (?:it"
+            rf"|that))\s+(?:only |about |up to )?"
             rf"(?:\$\s*{_N}|{_N}{_MONEY}(?!\w)))"
+            rf"|\bmake (?:it|that)\s+(?:only |about |up to |under )?\$?\s*{_N}(?!\s*{_COUNTED}|\s*years?|\d)"
         )
         self._age = compile_(
             rf"\b(\d{{1,2}}|{_WORD_NUMBER})[\s-]*(?:-|\s)?(?:years?|yrs?|yr|y)[\s-]*(?:-|\s)?(?:olds?|o\b|/o)"
             rf"|\b(\d{{1,2}})\s*(?:yo|y\.o\.?|y/o)\b"
             rf"|\b(?:aged?|turns?|turning|turned|age of)\s+(\d{{1,2}}|{_WORD_NUMBER})\b"
-            rf"|\b{_RELATIVE}\s*(?:is|'s|s|are|who is|who's|,|\()\s*(?:only |just |about )?(\d{{1,2}}|{_WORD_NUMBER})\b"
+            rf"|\b{_RELATIVE}\s*(?:is|'s|s|are|who is|who's|,|\()\s*(?:only |just |about )?(\d{{1,2}}"
+            rf"|{_WORD_NUMBER})\b"
             rf"(?!\s*(?:{_COUNTED}|{_MONEY}|books?))"
             rf"|\bfor (?:a |an |my )?(\d{{1,2}}|{_WORD_NUMBER})[\s-]years?\b(?!\s*anniversary)"
         )
         self._child = compile_(
-            r"\bfor (?:(?:a|an|my|our|the|his|her|small|young|little|younger)\s+)*(?:kids?|child|children|kiddo)\b"
-            r"|\b(?:kids?|children'?s?)'? (?:manga|comics?|books?|series|friendly|titles?)\b|\b(?:kid|child)[\s-]?friendly\b"
+            r"\bfor (?:(?:a|an|my|our|the|his|her|small|young|little|younger)\s+)*(?:kids?|child"
+            r"|children|kiddo)\b"
+            r"|\b(?:kids?|children'?s?)'? (?:manga|comics?|books?|series|friendly|titles?)\b|\b(?:kid"
+            r"|child)[\s-]?friendly\b"
             r"|\b(?:safe|suitable|ok|okay|appropriate|good) (?:for|4) (?:kids|children)\b"
         )
-        self._teen = compile_(r"\bfor (?:(?:a|an|my|our|the|young)\s+)*(?:teens?|teenagers?|tweens?)\b|\bteen (?:boy|girl|friendly)s?\b")
+        self._teen = compile_(
+            r"\bfor (?:(?:a|an|my|our|the|young)\s+)*(?:teens?|teenagers?|tweens?)\b|\bteen (?:boy"
+            r"|girl|friendly)s?\b"
+        )
         self._adult = compile_(
-            r"\bfor (?:(?:an|a|my|the)\s+)?(?:adults?|grown[\s-]?ups?|adult (?:woman|man|reader))\b|\badults only\b"
+            r"\bfor (?:(?:an|a|my|the)\s+)?(?:adults?|grown[\s-]?ups?|adult (?:woman|man|reader))\b"
+            r"|\badults only\b"
             r"|\badult readers?\b"
         )
         self._length_max = compile_(
-            rf"\b(?:under|below|less than|fewer than|no more than|not more than|at most|up to|max(?:imum)?)\s*(?:of )?"
+            rf"\b(?:under|below|less than|fewer than|no more than|not more than|at most|up to"
+            rf"|max(?:imum)?)\s*(?:of )?"
             rf"(\d{{1,3}}|{_WORD_NUMBER})\s*{_COUNTED}"
             rf"|\b(\d{{1,3}}|{_WORD_NUMBER})\s*{_COUNTED}\s*(?:or (?:less|fewer|under)|max|tops|at most)"
         )
@@ -99,26 +119,38 @@ class QuantityParser:
             rf"|\b(\d{{1,3}})\s*\+\s*{_COUNTED}|\b(\d{{1,3}}) or more {_COUNTED}"
         )
         self._one_volume = compile_(
-            r"\bone[\s-]?shots?\b|\b(?:single|one|1)[\s-](?:volume|vol)\b(?! (?:of|is|in|only|has|to))|\bstand[\s-]?alones?\b"
+            r"\bone[\s-]?shots?\b|\b(?:single|one|1)[\s-](?:volume|vol)\b(?! (?:of|is|in|only|has|to))"
+            r"|\bstand[\s-]?alones?\b"
             r"|\bin one volume\b|\bjust one (?:book|volume)\b"
         )
         self._short = compile_(
-            r"\b(?:short|shortish|quick|brief) (?:series|one|read|reads|manga|story|stories|ones|run)\b|\bsomething short\b"
-            r"|\b(?:shortish|not (?:too|so|very) long|not a long|nothing long|few volumes|and short)\b|^short\b|\bbut short\b"
+            r"\b(?:short|shortish|quick|brief) (?:series|one|read|reads|manga|story|stories|ones"
+            r"|run)\b|\bsomething short\b"
+            r"|\b(?:shortish|not (?:too|so|very) long|not a long|nothing long|few volumes|and short)\b"
+            r"|^short\b|\bbut short\b"
             r"|\bshort,|\bkeep it short\b"
         )
         self._long = compile_(
-            r"\blong[\s-]?running\b|\b(?:long|lengthy) (?:series|one|epics?|manga|read|story|stories|ones|running)\b"
+            r"\blong[\s-]?running\b|\b(?:long|lengthy) (?:series|one|epics?|manga|read|story|stories"
+            r"|ones|running)\b"
             r"|\bsomething long\b"
         )
-        self._decade = compile_(r"\b(?:(19|20)(\d)0'?s|'?([5-9]0|00|10|20)'?s)\b|\b(fifties|sixties|seventies|eighties|nineties)\b")
+        self._decade = compile_(
+            r"\b(?:(19|20)(\d)0'?s|'?([5-9]0|00|10|20)'?s)\b|\b(fifties|sixties|seventies|eighties"
+            r"|nineties)\b"
+        )
         self._year_from = compile_(r"\b(?:after|since|from|newer than|later than)\s+((?:19|20)\d\d)\b")
         self._year_to = compile_(r"\b(?:before|until|older than|up to|pre[\s-]?)\s*((?:19|20)\d\d)\b")
         self._year_in = compile_(r"\b(?:from|in|of|started in|the year)\s+((?:19|20)\d\d)\b")
-        self._classic = compile_(r"\bclassics\b|\bclassic (?:manga|series|titles?|shou?jo|shou?nen|seinen|horror)\b|\bold[\s-]?school\b")
+        self._classic = compile_(
+            r"\bclassics\b|\bclassic (?:manga|series|titles?|shou?jo|shou?nen|seinen|horror)\b"
+            r"|\bold[\s-]?school\b"
+        )
         self._recent = compile_(
-            r"\b(?:recent|modern|newer|brand[\s-]new) (?:manga|series|titles?|ones?|stuff|stories|releases?)\b"
-            r"|\bsomething (?:recent|modern|newer|new-?ish)\b|\b(?:from|in) (?:the )?(?:last|recent|past) (?:few |couple of )?years\b"
+            r"\b(?:recent|modern|newer|brand[\s-]new) (?:manga|series|titles?|ones?|stuff|stories"
+            r"|releases?)\b"
+            r"|\bsomething (?:recent|modern|newer|new-?ish)\b|\b(?:from|in) (?:the )?(?:last|recent"
+            r"|past) (?:few |couple of )?years\b"
         )
 
     def parse(self, masked: str, *, this_year: int) -> Quantities:
@@ -163,7 +195,10 @@ class QuantityParser:
         if match:
             return None, _positive(_amount(next(group for group in match.groups() if group)))
         for match in self._price_max.finditer(text):
-            stands_for_age = not (match[1] or match[3]) and text[match.start() : match.start() + 5] in ("aroun", "about")
+            stands_for_age = not (match[1] or match[3]) and text[match.start() : match.start() + 5] in (
+                "aroun",
+                "about",
+            )
             if not stands_for_age:
                 return None, _positive(_amount(match[2]))
         match = self._price_min.search(text)

@@ -41,10 +41,12 @@ class DialogueReader:
         self._resolver = TextResolver(self._title_of)
 
     def renew(self) -> None:
-        """Learn the catalogue anew (after an import); takes about 0.5 s for 20,000 series, so call it off the loop."""
+        """Learn the catalogue anew, after an import; tenths of a second, so call it off the loop."""
         self._parser = MessageParser(self._catalog.all_series(), self._texts)
 
-    def read(self, message: str, session: SessionContext, page_context: PageContext, now: datetime) -> Reading:
+    def read(
+        self, message: str, session: SessionContext, page_context: PageContext, now: datetime
+    ) -> Reading:
         """Return the message with its references resolved; never raises, whatever the text.
 
         The reading's state is still that of the session: `settle` moves it on.
@@ -66,7 +68,8 @@ class DialogueReader:
             state=state,
             mentioned_series=named,
             aspects=_aspects(parsed),
-            volumes=parsed.quantities.volumes or ((referents.volume,) if referents.volume is not None else ()),
+            volumes=parsed.quantities.volumes
+            or ((referents.volume,) if referents.volume is not None else ()),
             order_ids=parsed.references.order_ids,
             product_ids=self._products_named(parsed, referents),
             ordinal=parsed.references.ordinals[0] if parsed.references.ordinals else None,
@@ -101,10 +104,14 @@ class DialogueReader:
 
     def _named(self, parsed: Message, referents: Referents, stated: Constraints) -> tuple[str, ...]:
         if parsed.named:
-            both = "compare" in parsed.references.cues and bool(parsed.references.cues & {"pronoun", "ordinal"})
+            both = "compare" in parsed.references.cues and bool(
+                parsed.references.cues & {"pronoun", "ordinal"}
+            )
             return tuple(dict.fromkeys((*referents.series_ids, *parsed.named))) if both else parsed.named
         from_ids = tuple(
-            product.series_id for one in parsed.references.product_ids if (product := self._catalog.product(one))
+            product.series_id
+            for one in parsed.references.product_ids
+            if (product := self._catalog.product(one))
         )
         if from_ids:
             return tuple(dict.fromkeys(from_ids))
@@ -118,7 +125,12 @@ class DialogueReader:
         if pointed and not parsed.named and not parsed.liked and self._likes_reference(parsed):
             stated = replace(stated, like_series=pointed)
             pointed = ()
-        if "refusal" in references.cues and not parsed.named and not parsed.refused and not stated.like_series:
+        if (
+            "refusal" in references.cues
+            and not parsed.named
+            and not parsed.refused
+            and not stated.like_series
+        ):
             refused = pointed or state.focus_series or state.listed_series
             stated = replace(stated, not_series=tuple(dict.fromkeys((*stated.not_series, *refused))))
         if references.direction is not None:
@@ -138,7 +150,10 @@ class DialogueReader:
         for word in ("it", "that", "this", "those", "these", "them"):
             place = parsed.masked.find(f"like {word}")
             if place >= 0 and "do you like" not in parsed.masked:
-                return not any(parsed.masked[:place].endswith(ending) for ending in ("look ", "looks ", "don't ", "dont "))
+                return not any(
+                    parsed.masked[:place].endswith(ending)
+                    for ending in ("look ", "looks ", "don't ", "dont ")
+                )
         return False
 
     def _products_named(self, parsed: Message, referents: Referents) -> tuple[str, ...]:
@@ -165,7 +180,10 @@ def _leans(parsed: Message, state: DialogueState, referents: Referents) -> bool:
     if "elliptical" in cues and words <= ELLIPTICAL_WORDS:
         return not ("request" in cues and whole and "correction" not in cues)
     says_something = (
-        has_anything(parsed.constraints()) or parsed.asked.aspects or parsed.quantities.volumes or parsed.tastes.withdrawn
+        has_anything(parsed.constraints())
+        or parsed.asked.aspects
+        or parsed.quantities.volumes
+        or parsed.tastes.withdrawn
     )
     return words <= SHORT_MESSAGE_WORDS and bool(says_something) and not whole and "request" not in cues
 
@@ -183,5 +201,3 @@ def _names_itself(reading: Reading) -> bool:
 
 def _previous_text(session: SessionContext) -> str | None:
     return session.turns[-1].user_text if session.turns else None
-
-

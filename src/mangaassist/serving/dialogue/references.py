@@ -1,4 +1,4 @@
-"""How a message leans on the conversation: ordinals, pronouns, comparatives, corrections, changes of topic."""
+"""How a message leans on the conversation: ordinals, pronouns, comparatives, corrections, new topics."""
 
 from __future__ import annotations
 
@@ -12,29 +12,79 @@ Pick = Literal["cheapest", "priciest", "shortest", "longest", "other", "newest",
 Direction = Literal["cheaper", "dearer", "shorter", "longer", "newer", "older"]
 
 _ORDINALS: Final = {
-    "first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5, "5th": 5,
+    "first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4,
+    "fifth": 5, "5th": 5,
     "one": 1, "two": 2, "three": 3, "last": -1, "latter": -1, "former": 1, "top": 1,
 }  # fmt: skip
 _CUES: Final[tuple[tuple[Cue, str], ...]] = (
-    ("correction", r"^(?:no+|nope|nah|sorry|oops|wait|actually|hm+|ah|oh)?[,.! ]*(?:no[, ]+)?(?:sorry[, ]+)?(?:i (?:actually )?(?:meant|mean)|not (?:that|this) one[, ]+i|make (?:it|that)|i was (?:thinking|talking) (?:of|about))\b|^(?:actually|correction|rather)\b|\bi meant\b|\bchange (?:that|it) to\b"),
-    ("refusal", r"\b(?:not (?:that|this|the|those|these)(?: (?:one|ones|first|second|third|last|series))?\b(?! (?:good|bad|much|many|expensive|long|sure))|(?:already|have) (?:read|own|owned|got|have|seen)(?: (?:that|it|those|them|all))|(?:i|i've|ive) (?:already )?(?:read|own|seen|know) (?:that|it|those|them|this|the)|not my thing|(?:don't|dont|didn't|didnt) (?:like|want) (?:that|it|this|those|them|the)|next(?: one)? please|^next$|none of (?:those|these|them)|(?:something|anything) (?:else|different))"),
-    ("another", r"\b(?:another(?: one)?|one more|(?:any|some|a few|two|three) (?:others?|more)(?! (?:volumes|info))|anything else|something else|what else|more (?:like (?:this|that|these|those)|please|suggestions|options|recommendations|recs)|different one|others)\b|^(?:more|else|next)\b"),
-    ("compare", r"\b(?:compare[ds]?|comparison|versus|vs|difference between|differ)\b|\b(?:which|what|who)(?:'s| is| one is| would be|s)? (?:better|best|shorter|longer|cheaper|darker|funnier|closer|scarier|more)\b"),
-    ("similar", r"\b(?:like|similar to|in the (?:vein|style|spirit) of|reminds? me of|resembl\w+|along the lines of|same (?:vibe|feel|mood|feeling) as|(?:fans?|readers?) of|comparable to|alternatives? to|as (?:good|fun|dark|funny) as|after|such as|closest to|next to|(?:loved|enjoyed|liked|adored|finished|finishing|just read|love|enjoy))\b"),
-    ("new_topic", r"\b(?:different (?:topic|question|subject|thing)|new (?:topic|question|subject)|change of (?:topic|subject)|chang(?:e|ing) (?:the )?(?:topic|subject)|something completely different|other question|another question|unrelated|start over|start again|forget (?:all|everything|it|about (?:that|it)))\b"),
-    ("back_to_topic", r"\b(?:back to|returning to|as for|regarding|about) (?:the |my |that |those |your )?(?:manga|recommendations?|series|books?|list|suggestions?|titles?|horror|romance|gift|search)\b|\bback to\b|\bwhere were we\b|\b(?:you|u) (?:recommended|suggested|mentioned|listed|showed)\b"),
-    ("request", r"\b(?:recommend\w*|reccomend\w*|recomend\w*|suggest\w*|recs?|looking for|look for|i want|i'd like|i need|want to read|wanna read|what should i|what do you have|give me|show me|find me|any good|anything|something|got any|have any|osusume|help me (?:pick|find|choose)|ideas?|good manga|best manga|a manga|some manga|surprise me|in the mood for)\b"),
-    ("plural", r"\b(?:them|those|these|both|they|all of (?:them|those|these)|each(?: of)?|which (?:one|of)|either|any of (?:them|those|these)|(?:the|these|those) (?:two|three|ones)|their)\b"),
-    ("page", r"\bthis(?: (?:one|book|manga|volume|series|item|product|title|edition|set|comic))?\b(?! (?:week|month|year|time|morning|evening|weekend|store|shop|site|chat|code|order|is (?:a|my)))"),
-    ("pronoun", r"\b(?:it|its|it's|the (?:series|manga|book|title|story)|same one|that (?:one|series|manga|book|title|volume|set)|(?:is|was|does|did|for|of|about|read|like|has) that)\b|\bthat\W*$"),
-    ("elliptical", r"^(?:and|or|but|what about|how about|also|ok(?:ay)?(?: so| and| but)?|so|then|in|with|without|for|as|on|not|no|less|more|too|any|something|under|below|instead|also|same|actually|only|just|even|preferably|maybe|hm+)\b"),
+    ("correction",
+        r"^(?:no+|nope|nah|sorry|oops|wait|actually|hm+|ah"
+        r"|oh)?[,.! ]*(?:no[, ]+)?(?:sorry[, ]+)?(?:i (?:actually )?(?:meant|mean)|not (?:that"
+        r"|this) one[, ]+i|make (?:it|that)|i was (?:thinking|talking) (?:of|about))\b|^(?:actually"
+        r"|correction|rather)\b|\bi meant\b|\bchange (?:that|it) to\b"),
+    ("refusal",
+        r"\b(?:not (?:that|this|the|those|these)(?: (?:one|ones|first|second|third|last"
+        r"|series))?\b(?! (?:good|bad|much|many|expensive|long|sure))|(?:already|have) (?:read|own|owned"
+        r"|got|have|seen)(?: (?:that|it|those|them|all))|(?:i|i've|ive) (?:already )?(?:read|own|seen"
+        r"|know) (?:that|it|those|them|this|the)|not my thing|(?:don't|dont|didn't|didnt) (?:like"
+        r"|want) (?:that|it|this|those|them|the)|next(?: one)? please|^next$|none of (?:those|these|them)"
+        r"|(?:something|anything) (?:else|different))"),
+    ("another",
+        r"\b(?:another(?: one)?|one more|(?:any|some|a few|two|three) (?:others?|more)(?! (?:volumes"
+        r"|info))|anything else|something else|what else|more (?:like (?:this|that|these|those)|please"
+        r"|suggestions|options|recommendations|recs)|different one|others)\b|^(?:more|else|next)\b"),
+    ("compare",
+        r"\b(?:compare[ds]?|comparison|versus|vs|difference between|differ)\b|\b(?:which|what|who)(?:'s"
+        r"| is| one is| would be|s)? (?:better|best|shorter|longer|cheaper|darker|funnier|closer|scarier"
+        r"|more)\b"),
+    ("new_topic",
+        r"\b(?:different (?:topic|question|subject|thing)|new (?:topic|question|subject)"
+        r"|change of (?:topic|subject)|chang(?:e|ing) (?:the )?(?:topic|subject)"
+        r"|something completely different|other question|another question|unrelated|start over|start again"
+        r"|forget (?:all|everything|it|about (?:that|it)))\b"),
+    ("back_to_topic",
+        r"\b(?:back to|returning to|as for|regarding|about) (?:the |my |that |those |your )?(?:manga"
+        r"|recommendations?|series|books?|list|suggestions?|titles?|horror|romance|gift|search)\b"
+        r"|\bback to\b|\bwhere were we\b|\b(?:you|u) (?:recommended|suggested|mentioned|listed|showed)\b"),
+    ("request",
+        r"\b(?:recommend\w*|reccomend\w*|recomend\w*|suggest\w*|recs?|looking for|look for|i want|i'd like"
+        r"|i need|want to read|wanna read|what should i|what do you have|give me|show me|find me|any good"
+        r"|anything|something|got any|have any|osusume|help me (?:pick|find|choose)|ideas?|good manga"
+        r"|best manga|a manga|some manga|surprise me|in the mood for)\b"),
+    ("plural",
+        r"\b(?:them|those|these|both|they|all of (?:them|those|these)|each(?: of)?|which (?:one|of)|either"
+        r"|any of (?:them|those|these)|(?:the|these|those) (?:two|three|ones)|their)\b"),
+    ("page",
+        r"\bthis(?: (?:one|book|manga|volume|series|item|product|title|edition|set|comic))?\b(?! (?:week"
+        r"|month|year|time|morning|evening|weekend|store|shop|site|chat|code|order|is (?:a|my)))"),
+    ("pronoun",
+        r"\b(?:(?<!make )(?<!is )it(?! (?:possible|safe|true|says?))|(?<=is )it(?! (?:possible|safe to"
+        r"|true|ok to))|its|it's|(?<!to )(?<!for )the (?:series|manga|book|title|story)|same one"
+        r"|that (?:one|series|manga|book|title|volume|set)|(?:is|was|does|did|for|of|about|read|like"
+        r"|has) that)\b|\bthat\W*$"),
+    ("elliptical",
+        r"^(?:and|or|but|what about|how about|also|ok(?:ay)?(?: so| and| but)?|so|then|in|with|without|for"
+        r"|as|on|not|no|less|more|too|any|something|under|below|instead|also|same|actually|only|just|even"
+        r"|preferably|maybe|hm+)\b"),
     ("mature", r"\b(?:18\+|adults? only|for adults|for an adult|mature|explicit|uncensored|nsfw|r-?rated)\b"),
-    ("general", r"\b(?:orders?|ordered|package|parcel|shipping|ship|shipped|delivery|deliver\w*|tracking|returns?|returned|returning|refund\w*|exchange|coupons?|promo\w*|discount\w*|voucher|deals?|sale|checkout|check out|payment|pay|paying|card|points|membership|member|account|password|cart|basket|invoice|gift ?card|gift ?wrap\w*|store hours|opening hours|customer service|human|agent|complain\w*|club)\b"),
+    ("general",
+        r"\b(?:orders?|ordered|package|parcel|shipping|ship|shipped|delivery|deliver\w*|tracking|returns?"
+        r"|returned|returning|refund\w*|exchange|coupons?|promo\w*|discount\w*|voucher|deals?|sale"
+        r"|checkout|check out|payment|pay|paying|card|points|membership|member|account|password|cart"
+        r"|basket|invoice|gift ?card|gift ?wrap\w*|store hours|opening hours|customer service|human|agent"
+        r"|complain\w*|club)\b"),
 )  # fmt: skip
 _DIRECTIONS: Final[tuple[tuple[Direction, str], ...]] = (
-    ("cheaper", r"\b(?:cheaper|less expensive|lower price|more affordable|less pricey|too (?:expensive|pricey|much money|dear))\b"),
+    (
+        "cheaper",
+        r"\b(?:cheaper|less expensive|lower price|more affordable|less pricey|too (?:expensive|pricey"
+        r"|much money|dear))\b",
+    ),
     ("dearer", r"\b(?:more expensive|pricier|fancier|more premium)\b"),
-    ("shorter", r"\b(?:shorter|fewer volumes|less volumes|not (?:so|as|that) long|too long|too many volumes)\b"),
+    (
+        "shorter",
+        r"\b(?:shorter|fewer volumes|less volumes|not (?:so|as|that) long|too long|too many volumes)\b",
+    ),
     ("longer", r"\b(?:longer|more volumes|too short|not (?:so|as|that) short)\b"),
     ("newer", r"\b(?:newer|more recent|too old|more modern)\b"),
     ("older", r"\b(?:(?:anything|something|one|but|an?) older|more classic|too new)\b"),
@@ -72,8 +122,10 @@ class ReferenceParser:
         self._picks = tuple((name, re.compile(pattern)) for name, pattern in _PICKS)
         words = "first|1st|second|2nd|third|3rd|fourth|4th|fifth|5th|last|latter|former|top"
         self._ordinal = re.compile(
-            rf"\b(?:the|your|that|this|and|or|like) ({words})\b(?: (?:one|title|series|manga|pick|suggestion|recommendation|option))?"
-            r"(?! (?:vol|volume|book|part|tankobon|time|order|name|chapter|two|three|few|arc|season|purchase|print|\d))"
+            rf"\b(?:the|your|that|this|and|or|like) ({words})\b(?: (?:one|title|series|manga|pick"
+            rf"|suggestion|recommendation|option))?"
+            r"(?! (?:vol|volume|book|part|tankobon|time|order|name|chapter|two|three|few|arc|season"
+            r"|purchase|print|\d))"
             rf"|\b({words}) one\b|\bnumber (one|two|three|\d)\b|^({words})$|\boption (\d)\b"
         )
         self._order_id = re.compile(r"\b(\d{3})[\s-]?(\d{7})[\s-]?(\d{7})\b")

@@ -20,7 +20,9 @@ class Referents:
     product_ids: tuple[str, ...] = ()
 
 
-def find_referents(references: References, state: DialogueState, page: Product | None, catalog: Catalog) -> Referents:
+def find_referents(
+    references: References, state: DialogueState, page: Product | None, catalog: Catalog
+) -> Referents:
     """Resolve a message's references; nothing is guessed when there is nothing to point at."""
     listed, focus = state.listed_series, state.focus_series
     cues = references.cues
@@ -83,10 +85,8 @@ def entry_price_usd(series_id: str, catalog: Catalog) -> float | None:
     return min(prices)[2] if prices else None
 
 
-def bound_for(
-    direction: Direction, against: Sequence[str], catalog: Catalog
-) -> tuple[str, float] | None:
-    """Turn "cheaper", "shorter", "newer", ... than the series in `against` into a constraint field and value."""
+def bound_for(direction: Direction, against: Sequence[str], catalog: Catalog) -> tuple[str, float] | None:
+    """Turn "cheaper", "shorter", ... than the series in `against` into a constraint field and value."""
     series = [one for one in map(catalog.series, against) if one is not None]
     if direction in ("cheaper", "dearer"):
         prices = [price for one in series if (price := entry_price_usd(one.series_id, catalog)) is not None]

@@ -16,7 +16,8 @@ class TextResolver:
     def __init__(self, title_of: Callable[[str], str | None]) -> None:
         self._title_of = title_of
         self._reference = re.compile(
-            r"\b(?:(?:the|this|that) (?:first|second|third|fourth|fifth|last|other|cheap(?:er|est)|short(?:er|est)|long(?:er|est)|1st|2nd|3rd)"
+            r"\b(?:(?:the|this|that) (?:first|second|third|fourth|fifth|last|other|cheap(?:er|est)"
+            r"|short(?:er|est)|long(?:er|est)|1st|2nd|3rd)"
             r"(?: (?:one|title|series|manga))?|(?:this|that)(?: (?:one|book|manga|volume|series|title))|both|"
             r"those(?: (?:two|three))?|these|them|they|it|this|that)(?=[\s?.!,;']|$)(?!')"
         )
@@ -77,5 +78,3 @@ class TextResolver:
         if not titles or match is None:
             return text
         return text[: match.start()] + titles + text[match.end() :]
-
-

@@ -15,7 +15,9 @@ def plan_retrieval(reading: Reading, decision: IntentDecision, route: Route) -> 
     filters = [Filter(field="kind", op="in", values=route.retrieval_kinds)]
     if decision.intent is Intent.RECOMMENDATION:
         filters += constraint_filters(reading.state.constraints)
-    elif decision.intent is Intent.PRODUCT_QUESTION and reading.stated.authors and not reading.mentioned_series:
+    elif (
+        decision.intent is Intent.PRODUCT_QUESTION and reading.stated.authors and not reading.mentioned_series
+    ):
         filters.append(Filter(field="authors", op="in", values=reading.stated.authors))
     return RetrievalQuery(text=reading.resolved_text, filters=tuple(filters), top_k=route.top_k)
 
@@ -23,8 +25,8 @@ def plan_retrieval(reading: Reading, decision: IntentDecision, route: Route) -> 
 def constraint_filters(constraints: Constraints) -> list[Filter]:
     """Return the constraints that are exact in the metadata of a series chunk.
 
-    Wanted themes and moods stay out: the catalogue words them freely (1,800 themes), so the text search and the
-    scoring of candidates judge them, where an exact filter would lose "vampire" for "vampires".
+    Wanted themes and moods stay out: the catalogue words them freely (1,800 themes), so the text search and
+    the scoring of candidates judge them, where an exact filter would lose "vampire" for "vampires".
     """
     filters = [Filter(field="genres", op="in", values=(genre,)) for genre in constraints.genres]
     for field, value in (

@@ -13,6 +13,7 @@ from mangaassist.serving.dialogue.merging import has_taste, lasting, merge
 from mangaassist.serving.dialogue.topic import SHOPPING
 
 MAX_SHOWN: Final = 60
+_BUNDLES: Final = ("box_set", "deluxe", "omnibus")
 _ASIDES: Final = frozenset({Intent.CHITCHAT, Intent.OUT_OF_SCOPE})  # they do not end the topic
 
 
@@ -30,7 +31,7 @@ def next_state(reading: Reading, intent: Intent, before: DialogueState) -> Dialo
 
 def after_answer(state: DialogueState, facts: AnswerFacts, shown_series_ids: Sequence[str]) -> DialogueState:
     """Return the state that the next turn starts from; `shown_series_ids` in the order of the answer."""
-    shown = tuple(dict.fromkeys(shown_series_ids))
+    shown = _new_to_the_talk(facts, shown_series_ids)
     changes: dict[str, object] = {"turn_count": state.turn_count + 1}
     if shown:
         changes["shown_series"] = tuple(dict.fromkeys((*state.shown_series, *shown)))[-MAX_SHOWN:]
@@ -49,6 +50,14 @@ def after_answer(state: DialogueState, facts: AnswerFacts, shown_series_ids: Seq
     if len(facts.orders) == 1:
         changes["focus_order_id"] = facts.orders[0].order_id
     return replace(state, **changes)  # type: ignore[arg-type]  # the keys are fields of the state
+
+
+def _new_to_the_talk(facts: AnswerFacts, shown_series_ids: Sequence[str]) -> tuple[str, ...]:
+    """Leave out the models of a taste: an answer names them ("if you liked Monster") but does not offer them."""
+    if facts.intent is not Intent.RECOMMENDATION or not facts.candidates:
+        return tuple(dict.fromkeys(shown_series_ids))
+    offered = {item.series.series_id for item in facts.candidates}
+    return tuple(dict.fromkeys(one for one in shown_series_ids if one in offered))
 
 
 def _recommending(reading: Reading, before: DialogueState) -> DialogueState:
@@ -83,7 +92,12 @@ def _questioning(reading: Reading, before: DialogueState) -> DialogueState:
     if not subjects and reading.follow_up and reading.unknown_title is None:
         subjects = before.focus_series or before.listed_series[:1]
     same = bool(subjects) and subjects == before.focus_series
-    volume = reading.volumes[0] if reading.volumes else (before.focus_volume if same else None)
+    other_edition = reading.stated.kind in _BUNDLES
+    volume = (
+        reading.volumes[0]
+        if reading.volumes
+        else (before.focus_volume if same and not other_edition else None)
+    )
     aspects = reading.aspects
     if reading.follow_up and not aspects and before.topic is Intent.PRODUCT_QUESTION:
         aspects = before.aspects
@@ -93,13 +107,16 @@ def _questioning(reading: Reading, before: DialogueState) -> DialogueState:
         aspects=aspects,
         focus_series=subjects,
         focus_volume=volume,
-        focus_products=reading.product_ids or (before.focus_products if same and not reading.volumes else ()),
+        focus_products=reading.product_ids
+        or (before.focus_products if same and not reading.volumes and not other_edition else ()),
     )
 
 
 def _proposes(text: str) -> bool:
     lowered = text.lower().lstrip(" ,.")
-    return any(phrase in lowered for phrase in ("what about", "how about", "rather", "switch to", "change to"))
+    return any(
+        phrase in lowered for phrase in ("what about", "how about", "rather", "switch to", "change to")
+    )
 
 
 def _asked_products(facts: AnswerFacts) -> tuple[str, ...]:

@@ -53,39 +53,55 @@ WANTED: Final[dict[str, Taste]] = {
     "scary": Taste(genres=("horror",)), "spooky": _genres("horror"), "creepy": _moods("creepy"),
     "frightening": _genres("horror"), "terrifying": _genres("horror"), "horrors": _genres("horror"),
     "romcom": _genres("romance", "comedy"), "rom com": _genres("romance", "comedy"),
-    "romantic comedy": _genres("romance", "comedy"), "romantic": _genres("romance"), "love story": _genres("romance"),
+    "romantic comedy": _genres("romance", "comedy"), "romantic": _genres("romance"),
+    "love story": _genres("romance"),
     "love stories": _genres("romance"), "lovey dovey": _genres("romance"), "romances": _genres("romance"),
-    "funny": _genres("comedy"), "hilarious": _genres("comedy"), "humor": _genres("comedy"), "humour": _genres("comedy"),
-    "silly": _genres("comedy"), "comedic": _genres("comedy"), "comedies": _genres("comedy"), "laugh": _genres("comedy"),
+    "funny": _genres("comedy"), "hilarious": _genres("comedy"), "humor": _genres("comedy"),
+    "humour": _genres("comedy"),
+    "silly": _genres("comedy"), "comedic": _genres("comedy"), "comedies": _genres("comedy"),
+    "laugh": _genres("comedy"),
     "gag": _genres("comedy"), "funnier": _genres("comedy"), "goofy": _genres("comedy"),
-    "scifi": _genres("sci-fi"), "sci fi": _genres("sci-fi"), "science fiction": _genres("sci-fi"), "sf": _genres("sci-fi"),
+    "scifi": _genres("sci-fi"), "sci fi": _genres("sci-fi"), "science fiction": _genres("sci-fi"),
+    "sf": _genres("sci-fi"),
     "thrilling": _genres("thriller"), "thrillers": _genres("thriller"), "suspense": _genres("thriller"),
     "whodunit": _genres("mystery"), "mysteries": _genres("mystery"), "detective": Taste(genres=("mystery",)),
     "crime": _themes("crime"), "adventurous": _genres("adventure"), "adventures": _genres("adventure"),
-    "battle": _genres("action"), "battles": _genres("action"), "fights": _genres("action"), "fighting": _genres("action"),
+    "battle": _genres("action"), "battles": _genres("action"), "fights": _genres("action"),
+    "fighting": _genres("action"),
     "actiony": _genres("action"), "slice of life": _genres("slice of life"), "sol": _genres("slice of life"),
     "everyday life": _genres("slice of life"), "iyashikei": Taste(genres=("slice of life",), moods=("cozy",)),
     "sport": _genres("sports"), "sporty": _genres("sports"), "history": _genres("historical"),
     "historic": _genres("historical"), "period piece": _genres("historical"), "dramatic": _genres("drama"),
-    "dramas": _genres("drama"), "mind bending": _genres("psychological"), "mindfuck": _genres("psychological"),
+    "dramas": _genres("drama"), "mind bending": _genres("psychological"),
+    "mindfuck": _genres("psychological"),
     "paranormal": _genres("supernatural"), "fantastical": _genres("fantasy"), "magical": _genres("fantasy"),
     "cosy": _moods("cozy"), "comfy": _moods("cozy"), "relaxing": _moods("cozy"), "calm": _moods("cozy"),
     "calming": _moods("cozy"), "chill": _moods("cozy"), "soothing": _moods("cozy"), "gentle": _moods("cozy"),
     "gentler": _moods("cozy"), "heartwarming": _moods("wholesome"), "sweet": _moods("wholesome"),
-    "cute": _moods("wholesome"), "warm": _moods("wholesome"), "feel good": _moods("uplifting"), "happy": _moods("uplifting"),
+    "cute": _moods("wholesome"), "warm": _moods("wholesome"), "feel good": _moods("uplifting"),
+    "happy": _moods("uplifting"),
     "feelgood": _moods("uplifting"), "inspiring": _moods("uplifting"), "hopeful": _moods("uplifting"),
     "motivating": _moods("uplifting"), "cheerful": _moods("uplifting"), "lighthearted": _moods("funny"),
-    "light hearted": _moods("funny"), "lighter": _moods("funny"), "light": _moods("funny"), "fun": _moods("funny"),
+    "light hearted": _moods("funny"), "lighter": _moods("funny"), "light": _moods("funny"),
+    "fun": _moods("funny"),
     "sad": _moods("melancholic"), "sadder": _moods("melancholic"), "tearjerker": _moods("bittersweet"),
-    "tear jerker": _moods("bittersweet"), "emotional": _moods("bittersweet"), "make me cry": _moods("bittersweet"),
-    "melancholy": _moods("melancholic"), "darker": _moods("dark"), "grimmer": _moods("grim"), "bleak": _moods("grim"),
-    "gritty": _moods("dark"), "weird": _moods("quirky"), "bizarre": _moods("quirky"), "strange": _moods("quirky"),
+    "tear jerker": _moods("bittersweet"), "emotional": _moods("bittersweet"),
+    "make me cry": _moods("bittersweet"),
+    "melancholy": _moods("melancholic"), "darker": _moods("dark"), "grimmer": _moods("grim"),
+    "bleak": _moods("grim"),
+    "gritty": _moods("dark"), "weird": _moods("quirky"), "bizarre": _moods("quirky"),
+    "strange": _moods("quirky"),
     "odd": _moods("quirky"), "philosophical": _moods("thoughtful"), "deep": _moods("thoughtful"),
-    "thought provoking": _moods("thoughtful"), "exciting": _moods("fast-paced"), "fast paced": _moods("fast-paced"),
-    "page turner": _moods("fast-paced"), "suspenseful": _moods("tense"), "slow": _moods("thoughtful"), "quiet": _moods("cozy"),
-    "vampire": _themes("vampires"), "ninjas": _themes("ninja"), "pirate": _themes("pirates"), "zombie": _themes("zombies"),
-    "mechs": _themes("mecha"), "giant robots": _themes("mecha"), "robot": _themes("robots"), "gay": _themes("boys love"),
-    "bl": _themes("boys love"), "yaoi": _themes("boys love"), "boys love": _themes("boys love"), "gl": _themes("girls love"),
+    "thought provoking": _moods("thoughtful"), "exciting": _moods("fast-paced"),
+    "fast paced": _moods("fast-paced"),
+    "page turner": _moods("fast-paced"), "suspenseful": _moods("tense"), "slow": _moods("thoughtful"),
+    "quiet": _moods("cozy"),
+    "vampire": _themes("vampires"), "ninjas": _themes("ninja"), "pirate": _themes("pirates"),
+    "zombie": _themes("zombies"),
+    "mechs": _themes("mecha"), "giant robots": _themes("mecha"), "robot": _themes("robots"),
+    "gay": _themes("boys love"),
+    "bl": _themes("boys love"), "yaoi": _themes("boys love"), "boys love": _themes("boys love"),
+    "gl": _themes("girls love"),
     "shounen ai": _themes("boys love"), "yuri": _themes("girls love"), "lesbian": _themes("girls love"),
     "lgbt": _themes("boys love", "girls love"), "lgbtq": _themes("boys love", "girls love"),
     "queer": _themes("boys love", "girls love"), "isekai": _themes("isekai"), "soccer": _themes("football"),
@@ -93,34 +109,52 @@ WANTED: Final[dict[str, Taste]] = {
     "cooking": _themes("cooking"), "swords": _themes("swordplay"), "swordsman": _themes("swordsmanship"),
     "viking": _themes("vikings"), "ghost": _themes("ghosts"), "post apocalyptic": _themes("post-apocalyptic"),
     "fanservice": _themes("fan service"), "fan service": _themes("fan service"), "ecchi": _themes("ecchi"),
-    "family": _themes("family"), "space": _themes("space"), "witch": _themes("witches"), "magic": _themes("magic"),
-    "gory": _themes("gore"), "bloody": _themes("gore"), "revenge": _themes("revenge"), "kittens": _themes("cats"),
-    "cat": _themes("cats"), "cats": _themes("cats"), "dog": _themes("dogs"), "dogs": _themes("dogs"), "gods": _themes("gods"),
-    "demon": _themes("demons"), "dragon": _themes("dragons"), "spy": _themes("spies"), "horse": _themes("horses"),
-    "shonen": Taste(demographic="shounen"), "shounen": Taste(demographic="shounen"), "shoujo": Taste(demographic="shoujo"),
-    "shojo": Taste(demographic="shoujo"), "seinen": Taste(demographic="seinen"), "josei": Taste(demographic="josei"),
+    "family": _themes("family"), "space": _themes("space"), "witch": _themes("witches"),
+    "magic": _themes("magic"),
+    "gory": _themes("gore"), "bloody": _themes("gore"), "revenge": _themes("revenge"),
+    "kittens": _themes("cats"),
+    "cat": _themes("cats"), "cats": _themes("cats"), "dog": _themes("dogs"), "dogs": _themes("dogs"),
+    "gods": _themes("gods"),
+    "demon": _themes("demons"), "dragon": _themes("dragons"), "spy": _themes("spies"),
+    "horse": _themes("horses"),
+    "shonen": Taste(demographic="shounen"), "shounen": Taste(demographic="shounen"),
+    "shoujo": Taste(demographic="shoujo"),
+    "shojo": Taste(demographic="shoujo"), "seinen": Taste(demographic="seinen"),
+    "josei": Taste(demographic="josei"),
 }  # fmt: skip
 _GORE: Final = Taste(themes=("gore", "body horror"), moods=("grim",))
 UNWANTED: Final[dict[str, Taste]] = {
-    "scary": Taste(genres=("horror",), moods=("creepy",)), "spooky": Taste(genres=("horror",), moods=("creepy",)),
+    "scary": Taste(genres=("horror",), moods=("creepy",)),
+    "spooky": Taste(genres=("horror",), moods=("creepy",)),
     "frightening": Taste(genres=("horror",), moods=("creepy",)), "horror": Taste(genres=("horror",)),
-    "gore": _GORE, "gory": _GORE, "blood": _GORE, "bloody": _GORE, "violent": _GORE, "violence": _GORE, "brutal": _GORE,
-    "dark": _moods("dark", "grim"), "darker": _moods("dark", "grim"), "grim": _moods("grim"), "bleak": _moods("grim"),
-    "depressing": _moods("grim", "melancholic"), "sad": _moods("melancholic"), "fanservice": _themes("fan service", "ecchi", "harem"),
-    "fan service": _themes("fan service", "ecchi", "harem"), "ecchi": _themes("fan service", "ecchi", "harem"),
+    "gore": _GORE, "gory": _GORE, "blood": _GORE, "bloody": _GORE, "violent": _GORE,
+    "violence": _GORE, "brutal": _GORE,
+    "dark": _moods("dark", "grim"), "darker": _moods("dark", "grim"), "grim": _moods("grim"),
+    "bleak": _moods("grim"),
+    "depressing": _moods("grim", "melancholic"), "sad": _moods("melancholic"),
+    "fanservice": _themes("fan service", "ecchi", "harem"),
+    "fan service": _themes("fan service", "ecchi", "harem"),
+    "ecchi": _themes("fan service", "ecchi", "harem"),
     "sexy": _themes("fan service", "ecchi", "harem"), "nudity": _themes("fan service", "ecchi"),
     "fighting": _genres("action"), "romantic": _genres("romance"), "funny": Taste(),
     "high school": _themes("high school", "school", "school life", "high school club", "school club"),
     "highschool": _themes("high school", "school", "school life", "high school club", "school club"),
 }  # fmt: skip
-_NEGATORS: Final = frozenset(
-    ["no", "not", "without", "less", "nothing", "avoid", "hate", "hates", "dislike", "dislikes", "except", "minus", "isnt", "arent", "zero", "non", "dont", "doesnt", "cant", "wont", "never", "neither", "nor", "too", "besides", "bored", "tired", "sick", "hated"]
-)
+_NEGATORS_TEXT = """
+no not without less nothing avoid hate hates dislike dislikes except minus isnt arent zero non dont
+doesnt cant wont never neither nor too besides bored tired sick hated
+"""
+_NEGATORS: Final = frozenset(_NEGATORS_TEXT.split())
 _WITHDRAWERS: Final = frozenset(["forget", "drop", "skip", "scrap", "ditch", "remove", "lose", "nevermind"])
-_ENDS_SCOPE: Final = frozenset(["but", "and", "with", "please", "just", "only", "though", "rather", "instead", "something", "want", "prefer", "maybe"])
-_NEVER_A_THEME: Final = frozenset(
-    ["fans", "books", "classic", "summer", "student", "teacher", "children", "friends", "1990s", "1970s", "sequel", "prequel", "spin-off", "media", "editor", "secrets", "promise", "passion", "growth", "hope", "loss", "failure", "letters", "debt", "second", "chance", "coins", "makeup"]
-)
+_ENDS_SCOPE_TEXT = """
+but and with please just only though rather instead something want prefer maybe
+"""
+_ENDS_SCOPE: Final = frozenset(_ENDS_SCOPE_TEXT.split())
+_NEVER_A_THEME_TEXT = """
+fans books classic summer student teacher children friends 1990s 1970s sequel prequel spin-off media
+editor secrets promise passion growth hope loss failure letters debt second chance coins makeup
+"""
+_NEVER_A_THEME: Final = frozenset(_NEVER_A_THEME_TEXT.split())
 
 
 class TasteParser:
@@ -198,18 +232,26 @@ class TasteParser:
                 return length, found
         return 1, None
 
-    def _polarity(self, folded: str, tokens: Sequence[Token], first: int, titles: Collection[int]) -> Polarity:
+    def _polarity(
+        self, folded: str, tokens: Sequence[Token], first: int, titles: Collection[int]
+    ) -> Polarity:
         """Look back to the start of the clause for a word that turns the meaning round."""
         start = tokens[first].start
         for index in range(first - 1, max(-1, first - 8), -1):
             token = tokens[index]
             between = folded[token.end : start]
-            if self._clause_end.search(between) or ("," in between and not _is_list(folded, start, tokens, first)):
+            if self._clause_end.search(between) or (
+                "," in between and not _is_list(folded, start, tokens, first)
+            ):
                 return "wanted"
             if token.norm in _WITHDRAWERS or (token.norm == "instead" and tokens[index + 1].norm == "of"):
                 return "withdrawn"
             if token.norm in _NEGATORS and not (token.norm == "not" and tokens[index + 1].norm == "only"):
-                return "wanted" if folded[token.end : token.end + 1] == "," and token.norm == "no" else "unwanted"
+                return (
+                    "wanted"
+                    if folded[token.end : token.end + 1] == "," and token.norm == "no"
+                    else "unwanted"
+                )
             if token.norm in _ENDS_SCOPE or index in titles:
                 return "wanted"
         return "wanted"

@@ -8,22 +8,36 @@ from typing import Final, Literal
 from mangaassist.serving.dialogue.text import Token
 
 Strength = Literal["plain", "cued", "everyday", "quoted"]
-"""What a title needs to be taken for one: nothing, a cue ("Monster"), a strong cue ("Another"), or quotation marks."""
+"""What a title needs to count as one: nothing, a cue ("Monster"), a strong cue ("Another"), or quotes."""
 
-_DETERMINERS: Final = frozenset(
-    ["a", "an", "some", "any", "the", "my", "your", "our", "his", "her", "their", "no", "more", "every", "each", "one", "another", "these", "those", "other", "such"]
+_DETERMINERS_TEXT = """
+a an some any the my your our his her their no more every each one another these those other such
+"""
+_DETERMINERS: Final = frozenset(_DETERMINERS_TEXT.split())
+_BEFORE_TEXT = """
+is does did has have was of about like liked loved enjoyed read reading reread finished than vs versus or
+and meant mean compare between called named titled wrote draws drew draw watched isnt doesnt hasnt wheres
+whats how prefer try tried start started get buy with from both recommend suggest after except
+"""
+_BEFORE: Final = frozenset(_BEFORE_TEXT.split())
+_AFTER_TEXT = """
+finished over done complete completed ended ending end ends have has cost costs still ongoing in
+available worth good any cheaper vs versus or and but by instead please pls plz shorter darker longer fan
+fans readers reader too first so yet out price author series on suitable appropriate ok okay for manga
+box deluxe omnibus hardcover vol vols volume volumes is was did does
+"""
+_AFTER: Final = frozenset(_AFTER_TEXT.split())
+_STRONG_BEFORE_TEXT = """
+is does did has wrote draws drew meant mean called titled named was
+"""
+_STRONG_BEFORE: Final = frozenset(_STRONG_BEFORE_TEXT.split())
+_STRONG_AFTER_TEXT = """
+finished over complete completed ended have has ongoing worth cost suitable vol volume box hardcover
+"""
+_STRONG_AFTER: Final = frozenset(_STRONG_AFTER_TEXT.split())
+_VOLUME_AFTER: Final = frozenset(
+    ["vol", "vols", "volume", "volumes", "box", "deluxe", "omnibus", "hardcover"]
 )
-_BEFORE: Final = frozenset(
-    ["is", "does", "did", "has", "have", "was", "of", "about", "like", "liked", "loved", "enjoyed", "read", "reading", "reread", "finished", "than", "vs", "versus", "or", "and", "meant", "mean", "compare", "between", "called", "named", "titled", "wrote", "draws", "drew", "draw", "wrote", "watched", "isnt", "doesnt", "hasnt", "wheres", "whats", "how", "between", "prefer", "try", "tried", "start", "started", "get", "buy", "with", "from", "both", "recommend", "suggest", "after", "except"]
-)
-_AFTER: Final = frozenset(
-    ["finished", "over", "done", "complete", "completed", "ended", "ending", "end", "ends", "have", "has", "cost", "costs", "still", "ongoing", "in", "available", "worth", "good", "any", "cheaper", "vs", "versus", "or", "and", "but", "by", "instead", "please", "pls", "plz", "shorter", "darker", "longer", "fan", "fans", "readers", "reader", "too", "first", "so", "yet", "out", "price", "author", "series", "on", "suitable", "appropriate", "ok", "okay", "for", "manga", "box", "deluxe", "omnibus", "hardcover", "vol", "vols", "volume", "volumes", "is", "was", "did", "does"]
-)
-_STRONG_BEFORE: Final = frozenset(["is", "does", "did", "has", "wrote", "draws", "drew", "meant", "mean", "called", "titled", "named", "was"])
-_STRONG_AFTER: Final = frozenset(
-    ["finished", "over", "complete", "completed", "ended", "have", "has", "ongoing", "worth", "cost", "suitable", "vol", "volume", "box", "hardcover"]
-)
-_VOLUME_AFTER: Final = frozenset(["vol", "vols", "volume", "volumes", "box", "deluxe", "omnibus", "hardcover"])
 
 
 def is_meant(
@@ -50,7 +64,11 @@ def is_meant(
         return True
     if before is None:
         return after in ("is", "has", "price", "author", "still", "finished")
-    return before in _BEFORE and (after is None or after in _AFTER) and not (before == "like" and after == "manga")
+    return (
+        before in _BEFORE
+        and (after is None or after in _AFTER)
+        and not (before == "like" and after == "manga")
+    )
 
 
 def _quoted(text: str, start: int, end: int) -> bool:

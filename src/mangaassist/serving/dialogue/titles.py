@@ -15,7 +15,9 @@ from mangaassist.serving.dialogue.words import EVERYDAY
 
 MAX_IDS: Final = 5  # a name shared by more series than this names none of them
 _ARTICLES: Final = ("the", "a", "an")
-_ROMAJI: Final = r"(?:(?:[kgsztdnhbpmyrjfw]|sh|ch|ts|[kgsnhmrbp]y)?[aiueo]{1,2}|n(?![aiueo])|[kstp](?=[kstpc]))+"
+_ROMAJI: Final = (
+    r"(?:(?:[kgsztdnhbpmyrjfw]|sh|ch|ts|[kgsnhmrbp]y)?[aiueo]{1,2}|n(?![aiueo])|[kstp](?=[kstpc]))+"
+)
 _TITLE, _ALTERNATIVE, _SHORTENED, _SUBTITLE, _SINGLE_WORD = range(5)
 
 
@@ -44,7 +46,9 @@ class TitleLexicon:
     of one of them needs a cue. Imported series are matched exactly, those of the pack also with typos.
     """
 
-    def __init__(self, series: Iterable[Series], *, tokenizer: Tokenizer, ordinary_words: Collection[str]) -> None:
+    def __init__(
+        self, series: Iterable[Series], *, tokenizer: Tokenizer, ordinary_words: Collection[str]
+    ) -> None:
         self._ordinary = ordinary_words
         self._entries: dict[str, _Entry] = {}
         self._series_words: set[str] = set()
@@ -93,7 +97,12 @@ class TitleLexicon:
     def _corrected(self, tokens: Sequence[Token]) -> tuple[list[str], set[int]]:
         norms, corrected = [token.norm for token in tokens], set()
         for index, norm in enumerate(norms):
-            if norm in EVERYDAY or norm in self._ordinary or norm in self._series_words or norm in self._entries:
+            if (
+                norm in EVERYDAY
+                or norm in self._ordinary
+                or norm in self._series_words
+                or norm in self._entries
+            ):
                 continue
             if norm.endswith("s") and (norm[:-1] in self._ordinary or norm[:-1] in self._entries):
                 continue
@@ -236,7 +245,9 @@ def ordinary_words(series: Iterable[Series], texts: Iterable[str]) -> frozenset[
         small.update(letters.findall(text))
     for one in series:
         if one.source == "pack":
-            small.update(letters.findall(" ".join((one.description or "", *one.themes, *one.genres, *one.moods))))
+            small.update(
+                letters.findall(" ".join((one.description or "", *one.themes, *one.genres, *one.moods)))
+            )
     return frozenset(word.replace("'", "").replace("’", "") for word in small)
 
 

@@ -37,7 +37,13 @@ def final_intent(reading: Reading, decision: IntentDecision, state: DialogueStat
             return form
         if state.topic in SHOPPING and intent not in SHOPPING and not sure:
             return state.topic or intent
-    if reading.follow_up and not sure and state.topic in SERVICE and intent not in SERVICE and not has_anything(reading.stated):
+    if (
+        reading.follow_up
+        and not sure
+        and state.topic in SERVICE
+        and intent not in SERVICE
+        and not has_anything(reading.stated)
+    ):
         return state.topic or intent
     if sure and intent not in _SMALL_TALK:
         return intent
@@ -45,7 +51,7 @@ def final_intent(reading: Reading, decision: IntentDecision, state: DialogueStat
 
 
 def _service_intent(reading: Reading, intent: Intent, state: DialogueState, *, sure: bool) -> Intent:
-    """Words such as "order" or "refund" leave the decision to the classifier; an unsure one keeps the topic."""
+    """Words such as "order" or "refund" leave it to the classifier; an unsure one keeps the topic."""
     inherits = reading.follow_up and not sure and state.topic in SERVICE and intent not in SERVICE
     return state.topic if inherits and state.topic is not None else intent
 
@@ -78,10 +84,19 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
         return Intent.PRODUCT_QUESTION if about_edition else Intent.RECOMMENDATION
     if (stated.kind or stated.format or stated.language) and pointed_at and not has_taste(stated):
         several = state.topic is Intent.RECOMMENDATION and len(state.listed_series) > 1
-        return Intent.RECOMMENDATION if several and not refers and stated.kind is None else Intent.PRODUCT_QUESTION
+        return (
+            Intent.RECOMMENDATION
+            if several and not refers and stated.kind is None
+            else Intent.PRODUCT_QUESTION
+        )
     if refers and pointed_at and (_asks_of_product(reading) or "compare" in cues):
         return Intent.PRODUCT_QUESTION
-    if refers and pointed_at and (stated.reader_age is not None or stated.status or stated.genres) and reading.aspects:
+    if (
+        refers
+        and pointed_at
+        and (stated.reader_age is not None or stated.status or stated.genres)
+        and reading.aspects
+    ):
         return Intent.PRODUCT_QUESTION
     if has_taste(stated) or reading.withdrawn or _refines(reading):
         return Intent.RECOMMENDATION

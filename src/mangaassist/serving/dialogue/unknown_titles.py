@@ -21,14 +21,20 @@ class UnknownTitleDetector:
     def __init__(self, is_known: Callable[[str], bool]) -> None:
         self._is_known = is_known
         self._asked = re.compile(
-            r"(?:\b(?:do|did) (?:you|u|ya)(?: guys)?(?: still| also)? (?:have|carry|sell|stock)(?: the)?(?: manga| series)?"
-            r"|\bhave (?:you|u) got|\bgot|\blooking for|\bsearching for|\bprice of|\bhow much (?:is|are|does)|\bwho (?:wrote|draws|drew)"
-            r"|\bhow many volumes (?:does|has|are in|of|in)|\bread|\btell me about|\bwhat is|\blike|\bsimilar to|\bis|\bwhen is|\bwhen does"
-            r"|\bcopy of|\bvolumes? (?:\d+ )?of|\bstock of|\bmanga (?:called|named)|\bauthor of|\bsell me|\bi meant|\bmeant)\s+(.+)"
+            r"(?:\b(?:do|did) (?:you|u|ya)(?: guys)?(?: still| also)? (?:have|carry|sell"
+            r"|stock)(?: the)?(?: manga| series)?"
+            r"|\bhave (?:you|u) got|\bgot|\blooking for|\bsearching for|\bprice of|\bhow much (?:is"
+            r"|are|does)|\bwho (?:wrote|draws|drew)"
+            r"|\bhow many volumes (?:does|has|are in|of|in)|\bread|\btell me about|\bwhat is|\blike"
+            r"|\bsimilar to|\bis|\bwhen is|\bwhen does"
+            r"|\bcopy of|\bvolumes? (?:\d+ )?of|\bstock of|\bmanga (?:called|named)|\bauthor of"
+            r"|\bsell me|\bi meant|\bmeant)\s+(.+)"
         )
         self._title_end = re.compile(
-            r"\b(?:in (?:stock|english|japanese|hardcover|paperback|print)|finished|complete[d]?|over|available|vol(?:ume)?s?\b"
-            r"|have|has|cost|come|coming|out|please|pls|but|for (?:my|a|an)|under|on sale|any good|box|deluxe|omnibus|worth)\b|[?!.;,]|\d+\s*$"
+            r"\b(?:in (?:stock|english|japanese|hardcover|paperback|print)|finished|complete[d]?|over"
+            r"|available|vol(?:ume)?s?\b"
+            r"|have|has|cost|come|coming|out|please|pls|but|for (?:my|a|an)|under|on sale|any good|box"
+            r"|deluxe|omnibus|worth)\b|[?!.;,]|\d+\s*$"
         )
 
     def find(self, text: str, folded: str, tokens: Sequence[Token]) -> str | None:

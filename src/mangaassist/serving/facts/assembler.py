@@ -16,8 +16,9 @@ from mangaassist.domain.intents import Intent, IntentDecision
 from mangaassist.domain.retrieval import RetrievalResult
 from mangaassist.domain.store import Customer, Order, Promotion
 from mangaassist.ports.store_services import Catalog, CustomerDirectory, OrderService, PromotionService
+from mangaassist.serving.dialogue.merging import has_taste
 from mangaassist.serving.facts.candidates import CandidateFinder, CandidateRequest, Candidates
-from mangaassist.serving.facts.offers import offers_asked_for
+from mangaassist.serving.facts.offers import numbered_bundles, offers_asked_for
 from mangaassist.serving.facts.orders import OrderChooser
 from mangaassist.serving.facts.promotions import PromotionChooser
 
@@ -64,7 +65,7 @@ class FactsAssembler:
         customer = await self._customer(identity, intent, now, errors)
         orders = await self._orders_meant(reading, identity, intent, errors)
         constraints = self._constraints(reading, intent)
-        reading = replace(reading, volumes=reading.volumes or self._volumes_meant(reading, intent))
+        reading = self._with_volumes_meant(reading, intent, constraints)
         subjects = self._subjects(reading, intent, constraints)
         found = self._candidates_for(reading, intent, retrieval, customer, subjects, now)
         current, expired = self._promotions_for(reading, intent, subjects, now, errors)
@@ -127,16 +128,31 @@ class FactsAssembler:
         if intent is not Intent.PRODUCT_QUESTION or not reading.follow_up or narrowed or not products:
             return stated
         product = self._services.catalog.product(products[0])
-        if product is None or (product.kind == "single" and product.language == "en" and product.format == "paperback"):
+        if product is None or (
+            product.kind == "single" and product.language == "en" and product.format == "paperback"
+        ):
             return stated
         return replace(stated, kind=product.kind, format=product.format, language=product.language)
 
-    @staticmethod
-    def _volumes_meant(reading: Reading, intent: Intent) -> tuple[int, ...]:
+    def _with_volumes_meant(self, reading: Reading, intent: Intent, constraints: Constraints) -> Reading:
+        """Carry the volume in focus over; a number beside "deluxe" or "box set" counts those instead."""
         volume = reading.state.focus_volume
-        return (volume,) if intent is Intent.PRODUCT_QUESTION and volume is not None else ()
+        if intent is not Intent.PRODUCT_QUESTION or volume is None:
+            return reading
+        numbers = reading.volumes or (volume,)
+        if constraints.kind in ("box_set", "deluxe", "omnibus"):
+            products = [
+                one for id_ in reading.state.focus_series for one in self._services.catalog.products_of(id_)
+            ]
+            bundles = numbered_bundles(products, constraints.kind, numbers)
+            if bundles:
+                ids = tuple(one.product_id for one in bundles)
+                return replace(reading, volumes=(), product_ids=(*reading.product_ids, *ids))
+        return replace(reading, volumes=numbers)
 
-    def _subjects(self, reading: Reading, intent: Intent, constraints: Constraints) -> tuple[SeriesFacts, ...]:
+    def _subjects(
+        self, reading: Reading, intent: Intent, constraints: Constraints
+    ) -> tuple[SeriesFacts, ...]:
         if intent is Intent.PRODUCT_QUESTION:
             ids = reading.state.focus_series
         elif intent is Intent.RECOMMENDATION:
@@ -166,18 +182,17 @@ class FactsAssembler:
     ) -> Candidates:
         if intent not in _SHOPPING or ("compare" in reading.aspects and len(subjects) > 1):
             return Candidates()
-        asks_for_similar = "similar" in reading.aspects
-        if intent is Intent.PRODUCT_QUESTION and subjects and not asks_for_similar:
+        if intent is Intent.PRODUCT_QUESTION and (subjects or reading.unknown_title is not None):
             return Candidates()
         constraints = reading.state.constraints
         if intent is Intent.PRODUCT_QUESTION:
-            constraints = replace(
-                Constraints(authors=reading.stated.authors, genres=reading.stated.genres, themes=reading.stated.themes),
-                like_series=tuple(item.series.series_id for item in subjects),
-            )
+            stated = reading.stated
+            constraints = Constraints(authors=stated.authors, genres=stated.genres, themes=stated.themes)
         elif reading.mentioned_series:
             # "would I like X?" puts X on the table as a subject, never as a new suggestion
-            constraints = replace(constraints, not_series=(*constraints.not_series, *reading.mentioned_series))
+            constraints = replace(
+                constraints, not_series=(*constraints.not_series, *reading.mentioned_series)
+            )
         return self._candidates.find(
             CandidateRequest(
                 constraints=constraints,
@@ -185,7 +200,8 @@ class FactsAssembler:
                 shown=reading.state.shown_series if reading.follow_up else (),
                 favourites=customer.favourite_series if customer else (),
                 adult_allowed=_adult_allowed(reading, customer, now),
-                cheapest_first="cheapest" in reading.aspects and intent is Intent.RECOMMENDATION,
+                cheapest_first="cheapest" in reading.aspects and "comparative" not in reading.cues,
+                only_retrieved=intent is Intent.PRODUCT_QUESTION and not has_taste(constraints),
             )
         )
 
@@ -221,7 +237,11 @@ def _adult_allowed(reading: Reading, customer: Customer | None, now: datetime) -
         return age >= ADULT_AGE
     if "mature" in reading.cues:
         return True
-    return customer is not None and customer.birth_year is not None and now.year - customer.birth_year > ADULT_AGE
+    return (
+        customer is not None
+        and customer.birth_year is not None
+        and now.year - customer.birth_year > ADULT_AGE
+    )
 
 
 def _series_scores(retrieval: RetrievalResult | None) -> dict[str, float]:

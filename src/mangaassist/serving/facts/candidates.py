@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mangaassist.domain.catalog import Series
 from mangaassist.domain.dialogue import Constraints
 from mangaassist.domain.grounding import SeriesFacts
-from mangaassist.domain.wording import round_money
+from mangaassist.domain.wording import counted, round_money
 from mangaassist.ports.store_services import Catalog
-from mangaassist.serving.facts.offers import offers_to_begin_with
+from mangaassist.serving.facts.offers import fits, offers_to_begin_with
 from mangaassist.serving.facts.reasons import reasons_for
 from mangaassist.serving.facts.taste_index import TasteIndex
 
 MAX_CANDIDATES: Final = 6
-_LOOKED_AT: Final = 60  # best-scored series whose offers are looked up
+_LOOKED_AT: Final = 18  # best-scored series that are considered in the end
+_OF_OFFERS: Final = ("offer", "price")
 
 # weights of what makes a series fit; chosen by reading answers, not learned
 _SIMILAR_LISTED, _SAME_AUTHOR, _SHARED_THEME, _SHARED_GENRE, _SHARED_MOOD = 4.0, 1.5, 1.2, 0.5, 0.4
 _WANTED_THEME, _WANTED_MOOD, _RETRIEVED, _HAS_ANIME, _FAVOURITE = 1.5, 0.8, 2.5, 0.15, 0.3
+_TOUCHSTONE, _TOUCHSTONE_CAP = 0.12, 8
 _ALREADY_LIKE_A_CHOSEN_ONE: Final = 1.0
 
 # what is given up first when nothing meets every wish; exclusions and the reader's age never are
@@ -41,6 +43,7 @@ class CandidateRequest:
     favourites: Collection[str] = ()
     adult_allowed: bool = False
     cheapest_first: bool = False
+    only_retrieved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +62,21 @@ class CandidateFinder:
         self._index = TasteIndex([one for one in catalog.all_series() if one.source == "pack"])
 
     def find(self, request: CandidateRequest) -> Candidates:
-        """Return candidates that break no hard constraint, giving up wishes one by one while there are none."""
+        """Return candidates that break no hard constraint, giving up wishes while there are none."""
         constraints = request.constraints
         allowed = self._index.never_broken(constraints, adult_allowed=request.adult_allowed)
         unseen = allowed & ~self._index.of(request.shown)
-        given_up: list[str] = []
-        for step in (None, *_RELAXED):
-            if step is not None:
-                if not _is_set(step[0], constraints):
-                    continue
-                given_up.append(step[0])
-            pool = unseen
-            for name, _ in _RELAXED:
-                if name not in given_up and name not in ("offer", "price"):
-                    pool &= self._index.meeting(name, constraints)
-            chosen = self._choose(pool, request, given_up)
+        wishes = [name for name, _ in _RELAXED if _is_set(name, constraints)]
+        meeting = {name: self._index.meeting(name, constraints) for name in wishes if name not in _OF_OFFERS}
+        for given_up in _steps(wishes):
+            pool = unseen if not request.only_retrieved else unseen & self._index.of(request.retrieved)
+            for name, bits in meeting.items():
+                if name not in given_up:
+                    pool &= bits
+            chosen = self._choose(pool, request, given_up) if pool else []
             if chosen:
-                return Candidates(items=tuple(chosen), relaxed=self._really_given_up(chosen, given_up, constraints))
+                relaxed = self._really_given_up(chosen, given_up, constraints)
+                return Candidates(items=tuple(chosen), relaxed=relaxed)
         return Candidates()
 
     def _choose(self, pool: int, request: CandidateRequest, given_up: Collection[str]) -> list[SeriesFacts]:
@@ -87,12 +88,12 @@ class CandidateFinder:
             key=lambda entry: (-entry[0], entry[1].series_id),
         )
         found: list[tuple[float, SeriesFacts]] = []
-        for score, one in scored[:_LOOKED_AT] if wanted is _ANY_OFFER else scored:
+        for score, one in scored:
             offers = offers_to_begin_with(self._catalog.products_of(one.series_id), wanted)
             if offers:
                 reasons = reasons_for(one, liked, constraints, offers=offers)
                 found.append((score, SeriesFacts(series=one, products=offers, reasons=reasons)))
-            if len(found) >= 3 * MAX_CANDIDATES and not request.cheapest_first:
+            if len(found) >= _LOOKED_AT:
                 break
         if request.cheapest_first:
             found.sort(key=lambda entry: entry[1].products[0].price_usd or float("inf"))
@@ -113,6 +114,7 @@ class CandidateFinder:
         score += _WANTED_THEME * sum(bool(self._index.with_theme(one) & bit) for one in constraints.themes)
         score += _WANTED_MOOD * len(set(series.moods) & set(constraints.moods))
         score += _HAS_ANIME * bool(series.anime)
+        score += _TOUCHSTONE * min(self._index.times_named_similar(series.series_id), _TOUCHSTONE_CAP)
         score += _FAVOURITE * any(one in request.favourites for one in series.similar)
         return score
 
@@ -125,8 +127,9 @@ class CandidateFinder:
         for name, words in _RELAXED:
             if name not in given_up:
                 continue
-            if name in ("offer", "price"):
-                unmet = True
+            if name in _OF_OFFERS:
+                wish = _offer_wishes(constraints, [other for other in _OF_OFFERS if other != name])
+                unmet = not all(any(fits(one, wish) for one in item.products) for item in chosen)
             else:
                 unmet = bool(ids & ~self._index.meeting(name, constraints))
             if unmet:
@@ -134,7 +137,11 @@ class CandidateFinder:
         return tuple(said)
 
 
-_ANY_OFFER: Final = Constraints()
+def _steps(wishes: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield what to give up: nothing, then one wish alone, then more and more together."""
+    yield ()
+    yield from ((wish,) for wish in wishes)
+    yield from (tuple(wishes[:count]) for count in range(2, len(wishes) + 1))
 
 
 def _offer_wishes(constraints: Constraints, given_up: Collection[str]) -> Constraints:
@@ -166,7 +173,7 @@ def _in_words(name: str, words: str, constraints: Constraints) -> str:
     if name == "price" and constraints.max_price_usd is not None:
         return f"the budget of {round_money(constraints.max_price_usd)}"
     if name == "volumes" and constraints.max_volumes is not None:
-        return f"the limit of {constraints.max_volumes} {'volume' if constraints.max_volumes == 1 else 'volumes'}"
+        return f"the limit of {counted(constraints.max_volumes, 'volume')}"
     if name in ("themes", "moods", "genres"):
         values = getattr(constraints, name)
         return f"{words} {values[0]}" if len(values) == 1 else f"{words}s {' and '.join(values)}"
@@ -181,8 +188,10 @@ def _diversified(found: list[tuple[float, SeriesFacts]]) -> list[SeriesFacts]:
         authors = [author for item in chosen for author in item.series.authors]
         best = max(
             rest,
-            key=lambda entry: entry[0]
-            - _ALREADY_LIKE_A_CHOSEN_ONE * sum(author in authors for author in entry[1].series.authors),
+            key=lambda entry: (
+                entry[0]
+                - _ALREADY_LIKE_A_CHOSEN_ONE * sum(author in authors for author in entry[1].series.authors)
+            ),
         )
         rest.remove(best)
         chosen.append(best[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ MAX_OFFERS: Final = 8
 
 
 def fits(product: Product, wanted: Constraints) -> bool:
-    """Tell whether a product is of the kind, format, language and price asked for, as far as they are known."""
+    """Tell whether a product is of the kind, format, language, stock and price asked for."""
     if wanted.kind is not None and product.kind != wanted.kind:
         return False
     if wanted.format is not None and product.format != wanted.format:
@@ -38,16 +39,18 @@ def offers_to_begin_with(products: Sequence[Product], wanted: Constraints) -> tu
 def offers_asked_for(
     products: Sequence[Product], wanted: Constraints, *, volumes: Sequence[int], product_ids: Sequence[str]
 ) -> tuple[Product, ...]:
-    """Return the offers that answer a question: the volumes named, else one of every edition and the cheapest.
+    """Return the offers that answer a question: the volumes named, else one of every edition.
 
-    What is asked for comes first, the rest cheapest first; the alternatives stay in, so that an answer can say what
-    there is instead.
+    What is asked for comes first, then the one to begin with, the rest cheapest first; alternatives stay
+    in, so that an answer can say what there is instead.
     """
     by_id = [one for one in products if one.product_id in product_ids]
     if volumes:
         pool = [one for one in products if _holds(one, volumes)]
         pool = [one for one in pool if one.language == (wanted.language or "en")] or pool
-        ordered = sorted(pool, key=lambda one: (not fits(one, wanted), one.volume is None, *_price_order(one)))
+        ordered = sorted(
+            pool, key=lambda one: (not fits(one, wanted), one.volume is None, *_price_order(one))
+        )
         return _first_of([*by_id, *ordered])
     samples: dict[tuple[str, str, str], Product] = {}
     for one in sorted(products, key=_start_order):
@@ -56,7 +59,18 @@ def offers_asked_for(
     english = [one for one in products if one.language == "en" and one.price_usd is not None]
     cheapest = sorted(english, key=_price_order)[:1]
     rest = sorted((*samples.values(), *cheapest), key=_price_order)
-    return _first_of([*by_id, *sorted(asked, key=_start_order), *rest])
+    start = sorted(english, key=_start_order)[:1]
+    return _first_of([*by_id, *sorted(asked, key=_start_order), *start, *rest])
+
+
+def numbered_bundles(products: Sequence[Product], kind: str, numbers: Sequence[int]) -> tuple[Product, ...]:
+    """Return the box sets, deluxe or omnibus books that carry a number in their name: "Deluxe Volume 3"."""
+    return tuple(
+        one
+        for one in products
+        if one.kind == kind
+        and any(re.search(rf"\b{number}(?=\D*$)", one.title.split(": ")[0]) for number in numbers)
+    )
 
 
 def _special(wanted: Constraints) -> bool:

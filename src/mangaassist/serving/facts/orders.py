@@ -14,7 +14,10 @@ MAX_ORDERS: Final = 4
 _STATES: Final[tuple[tuple[str, frozenset[OrderState]], ...]] = (
     (r"\bpre-?orders?", frozenset({"preorder"})),
     (r"\bback-?order", frozenset({"backordered"})),
-    (r"\b(?:refund\w*|money back)", frozenset({"refunded", "partially_refunded", "returned", "return_in_transit"})),
+    (
+        r"\b(?:refund\w*|money back)",
+        frozenset({"refunded", "partially_refunded", "returned", "return_in_transit"}),
+    ),
     (r"\breturns?\b|\breturned\b", frozenset({"return_requested", "return_in_transit", "returned"})),
     (r"\bcancel+ed\b", frozenset({"cancelled"})),
     (r"\b(?:lost|never (?:came|arrived))", frozenset({"lost", "delayed", "shipped"})),
@@ -31,7 +34,9 @@ class OrderChooser:
 
     def __init__(self) -> None:
         self._states = tuple((re.compile(pattern), states) for pattern, states in _STATES)
-        self._all = re.compile(r"\b(?:all (?:of )?(?:my )?(?:open )?orders|my orders|orders|list my|every order|both orders)\b")
+        self._all = re.compile(
+            r"\b(?:all (?:of )?(?:my )?(?:open )?orders|my orders|orders|list my|every order|both orders)\b"
+        )
         self._words = re.compile(r"[^\W_]+")
 
     def choose(self, orders: Sequence[Order], reading: Reading, intent: Intent) -> tuple[Order, ...]:

@@ -12,7 +12,40 @@ from mangaassist.domain.store import Promotion
 
 MAX_PROMOTIONS: Final = 6
 _COMMON: Final = frozenset(
-    ["off", "the", "a", "an", "for", "of", "your", "and", "to", "with", "on", "in", "from", "first", "sale", "discount", "deal", "deals", "code", "coupon", "free", "delivery", "series", "more", "volumes", "volume", "manga", "edition", "editions", "points", "double", "save"]
+    [
+        "off",
+        "the",
+        "a",
+        "an",
+        "for",
+        "of",
+        "your",
+        "and",
+        "to",
+        "with",
+        "on",
+        "in",
+        "from",
+        "first",
+        "sale",
+        "discount",
+        "deal",
+        "deals",
+        "code",
+        "coupon",
+        "free",
+        "delivery",
+        "series",
+        "more",
+        "volumes",
+        "volume",
+        "manga",
+        "edition",
+        "editions",
+        "points",
+        "double",
+        "save",
+    ]
 )
 
 

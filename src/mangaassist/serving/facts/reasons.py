@@ -39,9 +39,10 @@ def _shared_with(series: Series, model: Series) -> list[str]:
         reasons.append(f"shares the {listed(themes[:2])} {word} with {model.title}")
     if authors:
         reasons.append(f"is also by {authors[0]}")
-    if not themes and (moods or genres):
-        shared = listed([*moods[:1], *genres[:1]]) if not (moods and genres) else f"{moods[0]} {genres[0]}"
-        reasons.append(f"shares the {shared} of {model.title}")
+    if not themes and moods:
+        reasons.append(f"shares the {listed(moods[:2])} mood of {model.title}")
+    elif not themes and genres:
+        reasons.append(f"shares the {genres[0]} side of {model.title}")
     return reasons
 
 
@@ -68,11 +69,17 @@ def _wanted(series: Series, constraints: Constraints) -> list[str]:
 def _practical(series: Series, constraints: Constraints, offers: Sequence[Product]) -> list[str]:
     reasons = []
     wants_length = constraints.max_volumes is not None or constraints.status == "finished"
-    if series.status == "finished" and series.volumes is not None and (wants_length or series.volumes <= _SHORT):
+    if (
+        series.status == "finished"
+        and series.volumes is not None
+        and (wants_length or series.volumes <= _SHORT)
+    ):
         count = "one volume" if series.volumes == 1 else f"{series.volumes} volumes"
         reasons.append(f"is finished in {count}")
     if constraints.reader_age is not None and constraints.reader_age < 18 and series.age_rating is not None:
-        reasons.append("is rated for all ages" if series.age_rating == "all" else f"is rated {series.age_rating}")
+        reasons.append(
+            "is rated for all ages" if series.age_rating == "all" else f"is rated {series.age_rating}"
+        )
     wants_price = constraints.max_price_usd is not None
     price = offers[0].price_usd if offers else None
     if wants_price and price is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -24,6 +25,7 @@ class TasteIndex:
         self.everything = (1 << len(self.series)) - 1
         self._by_value: dict[tuple[str, str], int] = {}
         self._theme_words: dict[str, int] = {}
+        self._named_by = Counter(other for one in self.series for other in one.similar)
         for place, one in enumerate(self.series):
             bit = 1 << place
             for field, values in _values(one):
@@ -32,6 +34,10 @@ class TasteIndex:
             for theme in one.themes:
                 for word in theme_words(theme):
                     self._theme_words[word] = self._theme_words.get(word, 0) | bit
+
+    def times_named_similar(self, series_id: str) -> int:
+        """Return how many series name this one as similar: the catalogue's own measure of a touchstone."""
+        return self._named_by[series_id]
 
     def members(self, bits: int) -> Iterator[Series]:
         """Yield the series of a set in catalogue order."""
@@ -45,7 +51,7 @@ class TasteIndex:
         return self._by_value.get((field, value), 0)
 
     def with_theme(self, theme: str) -> int:
-        """Return the series with the theme or one that contains its words: "vampires" finds "vampire hunters"."""
+        """Return the series with the theme or one that holds its words: "vampires" finds "vampire hunters"."""
         bits = self.everything
         for word in theme_words(theme):
             bits &= self._theme_words.get(word, 0)
@@ -110,9 +116,11 @@ class TasteIndex:
         if low is None and high is None:
             return self.everything
         return self._where(
-            lambda one: (value := measure(one)) is not None
-            and (low is None or value >= low)
-            and (high is None or value <= high)
+            lambda one: (
+                (value := measure(one)) is not None
+                and (low is None or value >= low)
+                and (high is None or value <= high)
+            )
         )
 
     def _where(self, holds: Callable[[Series], bool]) -> int:
