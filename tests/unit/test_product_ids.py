@@ -26,7 +26,13 @@ def test_other_texts_are_no_isbn10(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("B0JP3F9ZQ1", True), ("B01N5IB20Q", True), ("b0jp3f9zq1", False), ("B1JP3F9ZQ1", False), ("B0JP3F9", False)],
+    [
+        ("B0JP3F9ZQ1", True),
+        ("B01N5IB20Q", True),
+        ("b0jp3f9zq1", False),
+        ("B1JP3F9ZQ1", False),
+        ("B0JP3F9", False),
+    ],
 )
 def test_asin_is_b0_and_eight_capitals_or_digits(text: str, expected: bool) -> None:
     assert is_asin(text) is expected

@@ -81,7 +81,9 @@ def test_a_wrong_field_is_named_by_file_line_and_field(tmp_path: Path, field: st
 
 def test_loading_a_faulty_pack_says_what_was_expected(tmp_path: Path) -> None:
     folder = write_pack(tmp_path, series=[series_row(status="endless")])
-    with pytest.raises(ConfigurationError, match=r"series/all\.jsonl:1:status: expected one of ongoing, .*'endless'"):
+    with pytest.raises(
+        ConfigurationError, match=r"series/all\.jsonl:1:status: expected one of ongoing, .*'endless'"
+    ):
         load_store_pack(folder)
 
 
@@ -126,12 +128,23 @@ SeveralRows = dict[str, list[Row]]
         ({"products": [product_row(release_date="2027-01-01")]}, "products.jsonl:1:stock"),
         ({"products": [product_row(kind="digital")]}, "products.jsonl:1:stock"),
         (
-            {"products": [product_row(volume=2), product_row(product_id="6900000010", release_date="2012-01-04")]},
+            {
+                "products": [
+                    product_row(volume=2),
+                    product_row(product_id="6900000010", release_date="2012-01-04"),
+                ]
+            },
             "products.jsonl:1:release_date",
         ),
-        ({"promotions": [promotion_row(ends_at="2026-02-01T00:00:00Z")]}, "policies/promotions.jsonl:1:ends_at"),
+        (
+            {"promotions": [promotion_row(ends_at="2026-02-01T00:00:00Z")]},
+            "policies/promotions.jsonl:1:ends_at",
+        ),
         ({"promotions": [promotion_row(value=None)]}, "policies/promotions.jsonl:1:value"),
-        ({"customers": [customer_row(favourite_series=["x"])]}, "policies/customers.jsonl:1:favourite_series"),
+        (
+            {"customers": [customer_row(favourite_series=["x"])]},
+            "policies/customers.jsonl:1:favourite_series",
+        ),
         ({"orders": [order_row(customer_id="cust-x")]}, "policies/orders.jsonl:1:customer_id"),
         ({"orders": [order_row(updated_at="2026-11-20T09:00:00Z")]}, "policies/orders.jsonl:1:updated_at"),
         ({"orders": [order_row(tracking_number="1Z")]}, "policies/orders.jsonl:1:tracking_number"),

@@ -81,7 +81,9 @@ def _surrounding_problems(folder: Path) -> Iterator[Problem]:
         templates.update(found)
 
     def read_prompts() -> None:
-        prompts.update((prompt.intent, prompt.version) for prompt in prompt_files.load_prompts(folder / PROMPTS))
+        prompts.update(
+            (prompt.intent, prompt.version) for prompt in prompt_files.load_prompts(folder / PROMPTS)
+        )
 
     yield from _refusal(TEMPLATES, read_templates)
     yield from _refusal(PROMPTS, read_prompts)
@@ -96,9 +98,7 @@ def _refusal(path: str, read: Callable[[], object]) -> Iterator[Problem]:
         yield Problem(path=path, message=str(error))
 
 
-def _route_problems(
-    folder: Path, *, templates: set[str], prompts: set[tuple[str, str]]
-) -> Iterator[Problem]:
+def _route_problems(folder: Path, *, templates: set[str], prompts: set[tuple[str, str]]) -> Iterator[Problem]:
     unreadable: list[Problem] = []
     content = read_mapping(folder, CONFIGURATION, unreadable)
     yield from unreadable
