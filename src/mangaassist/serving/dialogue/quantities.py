@@ -14,6 +14,7 @@ LONG_SERIES_VOLUMES: Final = 20
 CLASSIC_UNTIL_YEAR: Final = 1999
 RECENT_YEARS: Final = 4
 CHILD_AGE, TEEN_AGE, ADULT_AGE = 10, 13, 18  # where the age ratings change
+_AGE_HINTS: Final = ("kid", "child", "teen", "tween", "adult", "grown", "year", "age", "turn", "old")
 _MAX_VOLUME: Final = 250
 
 _N = r"(\d{1,4}(?:[.,]\d{1,2})?)"
@@ -157,13 +158,19 @@ class QuantityParser:
         """Return the quantities of a folded, masked message."""
         has_digit = any(character.isdigit() for character in masked)
         low, high = self._prices(masked) if has_digit else (None, None)
-        shortest, longest = self._length(masked)
-        since, until = self._years(masked, this_year=this_year)
+        tells_length = has_digit or _any_in(
+            masked, "vol", "book", "short", "long", "one", "stand", "quick", "brief"
+        )
+        shortest, longest = self._length(masked) if tells_length else (None, None)
+        tells_years = has_digit or _any_in(
+            masked, "ies", "classic", "recent", "new", "old", "modern", "years"
+        )
+        since, until = self._years(masked, this_year=this_year) if tells_years else (None, None)
         return Quantities(
-            volumes=self._volumes(masked),
+            volumes=self._volumes(masked) if has_digit or _any_in(masked, "vol", "book", "tank") else (),
             min_price_usd=low,
             max_price_usd=high,
-            reader_age=self._reader_age(masked),
+            reader_age=self._reader_age(masked) if has_digit or _any_in(masked, *_AGE_HINTS) else None,
             min_volumes=shortest,
             max_volumes=longest,
             year_from=since,
@@ -247,6 +254,11 @@ class QuantityParser:
         if self._classic.search(text):
             return None, CLASSIC_UNTIL_YEAR
         return (this_year - RECENT_YEARS, None) if self._recent.search(text) else (None, None)
+
+
+def _any_in(text: str, *hints: str) -> bool:
+    """Tell cheaply whether it is worth looking closer."""
+    return any(hint in text for hint in hints)
 
 
 def _decade_start(match: re.Match[str]) -> int:

@@ -53,7 +53,7 @@ def after_answer(state: DialogueState, facts: AnswerFacts, shown_series_ids: Seq
 
 
 def _new_to_the_talk(facts: AnswerFacts, shown_series_ids: Sequence[str]) -> tuple[str, ...]:
-    """Leave out the models of a taste: an answer names them ("if you liked Monster") but does not offer them."""
+    """Leave out the models of a taste, which an answer names ("if you liked Monster") but does not offer."""
     if facts.intent is not Intent.RECOMMENDATION or not facts.candidates:
         return tuple(dict.fromkeys(shown_series_ids))
     offered = {item.series.series_id for item in facts.candidates}

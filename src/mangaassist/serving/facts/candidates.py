@@ -13,7 +13,7 @@ from mangaassist.domain.wording import counted, round_money
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.facts.offers import fits, offers_to_begin_with
 from mangaassist.serving.facts.reasons import reasons_for
-from mangaassist.serving.facts.taste_index import TasteIndex
+from mangaassist.serving.facts.taste_index import TasteIndex, places_of
 
 MAX_CANDIDATES: Final = 6
 _LOOKED_AT: Final = 18  # best-scored series that are considered in the end
@@ -60,6 +60,10 @@ class CandidateFinder:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._index = TasteIndex([one for one in catalog.all_series() if one.source == "pack"])
+        self._standing = tuple(
+            _TOUCHSTONE * min(self._index.naming_similar(one.series_id).bit_count(), _TOUCHSTONE_CAP)
+            for one in self._index.series
+        )
 
     def find(self, request: CandidateRequest) -> Candidates:
         """Return candidates that break no hard constraint, giving up wishes while there are none."""
@@ -83,12 +87,10 @@ class CandidateFinder:
         constraints = request.constraints
         wanted = _offer_wishes(constraints, given_up)
         liked = [one for one in map(self._catalog.series, constraints.like_series) if one is not None]
-        scored = sorted(
-            ((self._score(one, liked, request), one) for one in self._index.members(pool)),
-            key=lambda entry: (-entry[0], entry[1].series_id),
-        )
+        scores = self._scores(pool, liked, request)
         found: list[tuple[float, SeriesFacts]] = []
-        for score, one in scored:
+        for place in sorted(scores, key=lambda place: (-scores[place], place)):
+            one, score = self._index.series[place], scores[place]
             offers = offers_to_begin_with(self._catalog.products_of(one.series_id), wanted)
             if offers:
                 reasons = reasons_for(one, liked, constraints, offers=offers)
@@ -100,23 +102,34 @@ class CandidateFinder:
             return [item for _, item in found[:MAX_CANDIDATES]]
         return _diversified(found)
 
-    def _score(self, series: Series, liked: Sequence[Series], request: CandidateRequest) -> float:
-        constraints = request.constraints
-        score = _RETRIEVED * request.retrieved.get(series.series_id, 0.0)
+    def _scores(self, pool: int, liked: Sequence[Series], request: CandidateRequest) -> dict[int, float]:
+        """Return a score for each series of the pool, by its place; every shared fact adds its weight."""
+        index, constraints = self._index, request.constraints
+        weighted = [
+            *((_WANTED_THEME, index.with_theme(theme)) for theme in constraints.themes),
+            *((_WANTED_MOOD, index.having("mood", mood)) for mood in constraints.moods),
+            *((_FAVOURITE, index.naming_similar(one)) for one in request.favourites),
+            (_HAS_ANIME, index.having("anime", "True")),
+        ]
         for model in liked:
-            listed = series.series_id in model.similar or model.series_id in series.similar
-            score += _SIMILAR_LISTED * listed
-            score += _SAME_AUTHOR * bool(set(series.authors) & set(model.authors))
-            score += _SHARED_THEME * len(set(series.themes) & set(model.themes))
-            score += _SHARED_GENRE * len(set(series.genres) & set(model.genres))
-            score += _SHARED_MOOD * len(set(series.moods) & set(model.moods))
-        bit = 1 << self._index.position[series.series_id]
-        score += _WANTED_THEME * sum(bool(self._index.with_theme(one) & bit) for one in constraints.themes)
-        score += _WANTED_MOOD * len(set(series.moods) & set(constraints.moods))
-        score += _HAS_ANIME * bool(series.anime)
-        score += _TOUCHSTONE * min(self._index.times_named_similar(series.series_id), _TOUCHSTONE_CAP)
-        score += _FAVOURITE * any(one in request.favourites for one in series.similar)
-        return score
+            listed = index.of(model.similar) | index.naming_similar(model.series_id)
+            weighted.append((_SIMILAR_LISTED, listed))
+            for field, weight, values in (
+                ("author", _SAME_AUTHOR, model.authors),
+                ("theme", _SHARED_THEME, model.themes),
+                ("genre", _SHARED_GENRE, model.genres),
+                ("mood", _SHARED_MOOD, model.moods),
+            ):
+                weighted += ((weight, index.having(field, value)) for value in values)
+        scores = {place: self._standing[place] for place in places_of(pool)}
+        for weight, bits in weighted:
+            for place in places_of(bits & pool):
+                scores[place] += weight
+        for series_id, score in request.retrieved.items():
+            found = index.position.get(series_id)
+            if found in scores:
+                scores[found] += _RETRIEVED * score
+        return scores
 
     def _really_given_up(
         self, chosen: Sequence[SeriesFacts], given_up: Sequence[str], constraints: Constraints

@@ -30,10 +30,12 @@ def fits(product: Product, wanted: Constraints) -> bool:
 
 def offers_to_begin_with(products: Sequence[Product], wanted: Constraints) -> tuple[Product, ...]:
     """Return at most two offers that start a series and meet every wish; empty when none does."""
-    matching = sorted((one for one in products if fits(one, wanted)), key=_start_order)
+    matching = [one for one in products if fits(one, wanted)]
     if not matching:
         return ()
-    return tuple(matching[:1] + [one for one in matching[1:] if one.kind != matching[0].kind][:1])
+    first = min(matching, key=_start_order)
+    others = [one for one in matching if one.kind != first.kind]
+    return (first, min(others, key=_start_order)) if others else (first,)
 
 
 def offers_asked_for(

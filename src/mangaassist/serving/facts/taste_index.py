@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mangaassist.domain.catalog import Series
@@ -25,33 +24,34 @@ class TasteIndex:
         self.everything = (1 << len(self.series)) - 1
         self._by_value: dict[tuple[str, str], int] = {}
         self._theme_words: dict[str, int] = {}
-        self._named_by = Counter(other for one in self.series for other in one.similar)
+        self._named_by: dict[str, int] = {}
+        # only a known total counts as length: an ongoing series is never promised to be short
+        self._by_number: dict[str, dict[int, int]] = {"min_age": {}, "volumes": {}, "first_year": {}}
         for place, one in enumerate(self.series):
             bit = 1 << place
+            for name, groups in self._by_number.items():
+                number = getattr(one, name)
+                if number is not None:
+                    groups[number] = groups.get(number, 0) | bit
             for field, values in _values(one):
                 for value in values:
                     self._by_value[field, value] = self._by_value.get((field, value), 0) | bit
+            for other in one.similar:
+                self._named_by[other] = self._named_by.get(other, 0) | bit
             for theme in one.themes:
                 for word in theme_words(theme):
                     self._theme_words[word] = self._theme_words.get(word, 0) | bit
 
-    def times_named_similar(self, series_id: str) -> int:
-        """Return how many series name this one as similar: the catalogue's own measure of a touchstone."""
-        return self._named_by[series_id]
-
-    def members(self, bits: int) -> Iterator[Series]:
-        """Yield the series of a set in catalogue order."""
-        while bits:
-            lowest = bits & -bits
-            yield self.series[lowest.bit_length() - 1]
-            bits ^= lowest
+    def naming_similar(self, series_id: str) -> int:
+        """Return the series that name this one as similar; many do so for a touchstone of its kind."""
+        return self._named_by.get(series_id, 0)
 
     def having(self, field: str, value: str) -> int:
         """Return the series with a value: field is genre, mood, author, demographic, status or anime."""
         return self._by_value.get((field, value), 0)
 
     def with_theme(self, theme: str) -> int:
-        """Return the series with the theme or one that holds its words: "vampires" finds "vampire hunters"."""
+        """Return the series with the theme or one that holds its words: "vampires" finds "vampire hunt"."""
         bits = self.everything
         for word in theme_words(theme):
             bits &= self._theme_words.get(word, 0)
@@ -78,8 +78,8 @@ class TasteIndex:
                 bits &= ~self._by_value.get((field, value), 0)
         age = constraints.reader_age
         if age is not None and age < ADULT:
-            return bits & self._where(lambda one: one.min_age is not None and one.min_age <= age)
-        return bits if adult_allowed else bits & ~self._where(lambda one: one.min_age == ADULT)
+            return bits & self._within("min_age", None, age)
+        return bits if adult_allowed else bits & ~self._within("min_age", ADULT, None)
 
     def meeting(self, name: str, constraints: Constraints) -> int:
         """Return the series that meet one relaxable constraint, `everything` when it is not set."""
@@ -103,8 +103,8 @@ class TasteIndex:
         if name == "anime":
             return bits if constraints.anime is None else self.having("anime", str(constraints.anime))
         if name == "volumes":
-            return self._within(constraints.min_volumes, constraints.max_volumes, _length)
-        return self._within(constraints.year_from, constraints.year_to, lambda one: one.first_year)
+            return self._within("volumes", constraints.min_volumes, constraints.max_volumes)
+        return self._within("first_year", constraints.year_from, constraints.year_to)
 
     def _any(self, field: str, values: Sequence[str]) -> int:
         bits = 0
@@ -112,23 +112,22 @@ class TasteIndex:
             bits |= self.having(field, value)
         return bits if values else self.everything
 
-    def _within(self, low: int | None, high: int | None, measure: Callable[[Series], int | None]) -> int:
+    def _within(self, field: str, low: int | None, high: int | None) -> int:
         if low is None and high is None:
             return self.everything
-        return self._where(
-            lambda one: (
-                (value := measure(one)) is not None
-                and (low is None or value >= low)
-                and (high is None or value <= high)
-            )
-        )
-
-    def _where(self, holds: Callable[[Series], bool]) -> int:
         bits = 0
-        for place, one in enumerate(self.series):
-            if holds(one):
-                bits |= 1 << place
+        for value, having in self._by_number[field].items():
+            if (low is None or value >= low) and (high is None or value <= high):
+                bits |= having
         return bits
+
+
+def places_of(bits: int) -> Iterator[int]:
+    """Yield the places of the series of a set, in catalogue order."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def theme_words(theme: str) -> tuple[str, ...]:
@@ -137,11 +136,6 @@ def theme_words(theme: str) -> tuple[str, ...]:
         word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
         for word in theme.casefold().replace("-", " ").split()
     )
-
-
-def _length(series: Series) -> int | None:
-    """Only a known total is a length: an ongoing series is never promised to be short."""
-    return series.volumes
 
 
 def _values(series: Series) -> Iterator[tuple[str, tuple[str, ...]]]:
