@@ -54,17 +54,15 @@ def after_answer(state: DialogueState, facts: AnswerFacts, shown_series_ids: Seq
 
 def _new_to_the_talk(facts: AnswerFacts, shown_series_ids: Sequence[str]) -> tuple[str, ...]:
     """Leave out the models of a taste, which an answer names ("if you liked Monster") but does not offer."""
-    if facts.intent is not Intent.RECOMMENDATION or not facts.candidates:
-        return tuple(dict.fromkeys(shown_series_ids))
-    offered = {item.series.series_id for item in facts.candidates}
-    return tuple(dict.fromkeys(one for one in shown_series_ids if one in offered))
+    models = facts.constraints.like_series if facts.intent is Intent.RECOMMENDATION else ()
+    return tuple(dict.fromkeys(one for one in shown_series_ids if one not in models))
 
 
 def _recommending(reading: Reading, before: DialogueState) -> DialogueState:
     cues = set(reading.cues)
     instead = "instead" in reading.text.lower().split()
     if reading.follow_up:
-        corrects = "correction" in cues and has_taste(reading.stated)
+        corrects = "correction" in cues and has_taste(reading.stated) and not _adds(reading.text)
         suggests_other = bool(reading.stated.genres) and _proposes(reading.text)
         base = before.constraints
         if "correction" in cues and reading.mentioned_series and base.like_series:
@@ -117,6 +115,11 @@ def _proposes(text: str) -> bool:
     return any(
         phrase in lowered for phrase in ("what about", "how about", "rather", "switch to", "change to")
     )
+
+
+def _adds(text: str) -> bool:
+    words = set(text.lower().replace(",", " ").split())
+    return bool(words & {"also", "too", "fine", "ok", "okay", "bit", "some", "more", "and", "plus"})
 
 
 def _asked_products(facts: AnswerFacts) -> tuple[str, ...]:

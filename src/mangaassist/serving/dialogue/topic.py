@@ -18,6 +18,7 @@ _ABOUT_ORDERS: Final = frozenset(
     {Intent.ORDER_TRACKING, Intent.RETURN_REQUEST, Intent.CHECKOUT_HELP, Intent.ESCALATION, Intent.FAQ}
 )
 _REFERRING: Final = frozenset({"pronoun", "ordinal", "plural", "page"})
+_OF_EDITIONS: Final = frozenset({"editions", "format", "language"})
 _ASKING_FOR_MORE: Final = frozenset({"another", "refusal"})
 
 
@@ -73,14 +74,15 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
     cues, stated = set(reading.cues), reading.stated
     refers = bool(cues & _REFERRING) or bool(reading.mentioned_series)
     pointed_at = bool(state.focus_series or state.listed_series) or bool(reading.mentioned_series)
-    if stated.like_series or (cues & _ASKING_FOR_MORE and not _asks_of_product(reading)):
+    asks_for_more = bool(cues & _ASKING_FOR_MORE) and (not refers or not _asks_of_product(reading))
+    if stated.like_series or (asks_for_more and not set(reading.aspects) & _OF_EDITIONS):
         return Intent.RECOMMENDATION
     if reading.volumes and pointed_at:
         return Intent.PRODUCT_QUESTION
     if "correction" in cues and reading.mentioned_series:
         return state.topic if state.topic in SHOPPING else None
     if "comparative" in cues and not cues & {"ordinal", "compare"}:
-        about_edition = state.topic is Intent.PRODUCT_QUESTION and reading.aspects == ("cheapest",)
+        about_edition = state.topic is Intent.PRODUCT_QUESTION and "cheapest" in reading.aspects
         return Intent.PRODUCT_QUESTION if about_edition else Intent.RECOMMENDATION
     if (stated.kind or stated.format or stated.language) and pointed_at and not has_taste(stated):
         several = state.topic is Intent.RECOMMENDATION and len(state.listed_series) > 1
@@ -98,7 +100,8 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
         and reading.aspects
     ):
         return Intent.PRODUCT_QUESTION
-    if has_taste(stated) or reading.withdrawn or _refines(reading):
+    narrows_list = state.topic is Intent.RECOMMENDATION and (stated.status or stated.anime is not None)
+    if has_taste(stated) or reading.withdrawn or narrows_list or _refines(reading):
         return Intent.RECOMMENDATION
     if reading.aspects and pointed_at:
         return Intent.PRODUCT_QUESTION
