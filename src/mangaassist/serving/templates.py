@@ -15,11 +15,10 @@ from mangaassist.domain.answer_templates import AnswerTemplate
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.grounding import AnswerFacts
 from mangaassist.domain.intents import Intent
-from mangaassist.domain.store import Order
+from mangaassist.domain.order_contents import contents
 from mangaassist.domain.wording import counted, day, in_words, listed, money, stable_choice
 from mangaassist.serving.sample_facts import sample_facts
 
-_SHOWN_ITEMS = 3
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 Condition = Callable[..., object]
@@ -148,25 +147,13 @@ def _environment() -> ImmutableSandboxedEnvironment:
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        money=money, day=_day, listed=listed, counted=counted, in_words=in_words, contents=_contents
+        money=money, day=_day, listed=listed, counted=counted, in_words=in_words, contents=contents
     )
     return environment
 
 
 def _day(value: date | datetime, now: datetime | None = None) -> str:
     return day(value, now=now)
-
-
-def _contents(order: Order) -> str:
-    """Return what is in an order: `Monster, Vol. 3 and Monster, Vol. 4`."""
-    shown = [
-        item.title if item.quantity == 1 else f"{in_words(item.quantity)} copies of {item.title}"
-        for item in order.items[:_SHOWN_ITEMS]
-    ]
-    rest = len(order.items) - len(shown)
-    if rest > 0:
-        shown.append(f"{in_words(rest)} more {'item' if rest == 1 else 'items'}")
-    return listed(shown)
 
 
 def _listener(text: str) -> Callable[..., bool]:

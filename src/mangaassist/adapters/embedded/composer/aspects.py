@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +18,13 @@ from mangaassist.adapters.embedded.composer.phrasing import (
     offer_name,
     starting_offer,
     stocked_range,
+    think_of,
 )
 from mangaassist.domain.catalog import Edition, Product, Series
 from mangaassist.domain.dialogue import Aspect, Constraints
 from mangaassist.domain.wording import capitalised, day, listed, money, volume_range
 
+_ASKS_FOR_THE_END = re.compile(r"\b(?:finish\w*|complete\w*|over|ended?|done|concluded)\b", re.IGNORECASE)
 _MAX_OFFERS = 3
 _MAX_EDITIONS = 4
 
@@ -35,6 +38,7 @@ class Inquiry:
     volumes: tuple[int, ...]
     constraints: Constraints
     similar_titles: tuple[str, ...]
+    question: str
     now: datetime
 
     @property
@@ -81,6 +85,8 @@ def price(inquiry: Inquiry) -> str:
     offers = inquiry.meant
     if not offers:
         return f"I have no offer for {_what(inquiry)}, so I can't name a price."
+    if len(offers) == 1 and offers[0].price_usd is None:
+        return f"I can't see a price for {_named(inquiry, offers[0])} at the moment."
     clauses = [_priced(product) for product in offers[:_MAX_OFFERS]]
     return f"{_of_title(inquiry, clauses[0])}{''.join(f', {clause}' for clause in clauses[1:])}."
 
@@ -135,16 +141,17 @@ def status(inquiry: Inquiry) -> str:
     series, shelf = inquiry.series, stocked_range(inquiry.series)
     if series.status is None:
         return f"I don't know whether {series.title} is finished."
+    asks = _ASKS_FOR_THE_END.search(inquiry.question) is not None
     if series.status == "finished":
         count = (
             ""
             if series.volumes is None
             else f", complete in {'a single volume' if series.volumes == 1 else f'{series.volumes} volumes'}"
         )
-        return f"Yes, {series.title} is finished{count}."
+        return f"{'Yes, ' if asks else ''}{series.title} is finished{count}."
     reply = {
-        "ongoing": f"Not yet: {series.title} is still running",
-        "hiatus": f"Not yet: {series.title} is on hiatus",
+        "ongoing": f"{'Not yet: ' if asks else ''}{series.title} is still running",
+        "hiatus": f"{'Not yet: ' if asks else ''}{series.title} is on hiatus",
         "cancelled": f"{series.title} was discontinued before its end",
     }[series.status]
     return f"{reply}; we stock {shelf}." if shelf else f"{reply}."
@@ -207,7 +214,7 @@ def summary(inquiry: Inquiry) -> str:
     character = character_of(series)
     if character is None and not series.themes:
         return f"I have no description of {series.title}."
-    about = f" about {listed(series.themes[:3])}" if series.themes else ""
+    about = think_of(series, most=3)
     return f"I have no full description, but {series.title} is {character or 'a series'}{about}."
 
 
@@ -320,6 +327,11 @@ def _what(inquiry: Inquiry) -> str:
     if inquiry.volumes:
         return f"{inquiry.series.title}, volume {listed([str(volume) for volume in inquiry.volumes])}"
     return inquiry.series.title
+
+
+def _named(inquiry: Inquiry, product: Product) -> str:
+    name, title = offer_name(product), inquiry.series.title
+    return name if title.casefold() in name.casefold() else f"{name} of {title}"
 
 
 def _priced(product: Product) -> str:

@@ -11,6 +11,7 @@ from mangaassist.adapters.embedded.composer.phrasing import (
     length_of,
     starting_offer,
     stocked_range,
+    think_of,
 )
 from mangaassist.adapters.embedded.composer.voice import Voice
 from mangaassist.domain.grounding import AnswerFacts, SeriesFacts
@@ -37,9 +38,8 @@ def compare(facts: AnswerFacts, voice: Voice) -> Draft:
 
 def _portrait(item: SeriesFacts) -> str:
     series = item.series
-    themes = listed(series.themes[:3])
-    about = f" about {themes}" if themes else ""
-    return f"{series.title}{by_authors(series)} is {character_of(series) or 'a series'}{about}."
+    character = character_of(series) or "a series"
+    return f"{series.title}{by_authors(series)} is {character}{think_of(series, most=3)}."
 
 
 def _shared(items: Sequence[SeriesFacts]) -> str | None:
@@ -87,6 +87,9 @@ def _prices(items: Sequence[SeriesFacts]) -> str | None:
     ]
     if not clauses:
         return None
+    amounts = {product.price_usd for _, product in offers if product is not None}
+    if len(clauses) == len(items) and len(amounts) == 1:
+        return f"The first volume of each is {clauses[0].split(' ', 1)[0]}."
     return f"The first volume is {listed(clauses)}."
 
 

@@ -9,13 +9,20 @@ from mangaassist.adapters.embedded.composer.draft import Draft, Weight
 from mangaassist.adapters.embedded.composer.passages import body_of, extract
 from mangaassist.adapters.embedded.composer.voice import Voice
 from mangaassist.domain.grounding import AnswerFacts
-from mangaassist.domain.store import Order, OrderItem
-from mangaassist.domain.wording import day, in_words, listed, money
+from mangaassist.domain.order_contents import contents
+from mangaassist.domain.store import Order
+from mangaassist.domain.wording import day, listed, money
 
 _MOST_ORDERS = 3
-_MOST_ITEMS = 3
 _FRAME_WORDS = 45
+_BY_STEPS = re.compile(
+    r"\b(?:how (?:do|can|to)|start|cancel\w*|damag\w*|torn|bent|broken?|crushed|dented|scuffed|soaked|wet|"
+    r"wrong|missing|misprint\w*|blurry|upside)\b",
+    re.IGNORECASE,
+)
 _RETURN_PERIOD = re.compile(r"(\d+) days from the day of delivery")
+# states whose note only repeats what was said
+_PLAIN_SAILING = frozenset(("placed", "paid", "preparing", "shipped", "out_for_delivery"))
 _CANCELLABLE = frozenset(("placed", "paid", "backordered", "preorder"))
 _STATES = {
     "placed": "is placed and being checked",
@@ -47,7 +54,7 @@ def track(facts: AnswerFacts, voice: Voice) -> Draft:
         draft.say(_where(order))
         draft.say(_journey(order, facts.now), Weight.SUPPORT)
         draft.say(_dates(order, facts.now), Weight.SUPPORT)
-        draft.say(_note(order), Weight.DETAIL)
+        draft.say(None if order.state in _PLAIN_SAILING else _note(order), Weight.DETAIL)
         draft.new_paragraph()
     if len(facts.orders) > _MOST_ORDERS:
         draft.say("There are more; give me an order number for one of the others.", Weight.DETAIL)
@@ -60,14 +67,19 @@ def answer_return(facts: AnswerFacts, voice: Voice) -> Draft:
     order = facts.orders[0] if facts.orders else None
     if order is not None:
         draft.say(_return_standing(facts, order))
-        draft.say(_note(order) if order.state not in ("delivered",) else None, Weight.DETAIL)
+        if order.state != "delivered" and order.state not in _PLAIN_SAILING:
+            draft.say(_note(order), Weight.DETAIL)
+        if late := _after_the_period(facts, order):
+            draft.say(late, Weight.SUPPORT)
+            return draft
     elif facts.reading.order_ids and facts.signed_in:
         _unknown_order(draft, facts)
     found = extract(
         facts.reading.resolved_text,
         facts.passages,
         max_words=max(20, voice.limits.max_words - _FRAME_WORDS),
-        max_sentences=3 if order is None else 2,
+        max_sentences=4 if order is None else 3,
+        steps=_BY_STEPS.search(facts.reading.text) is not None,
     )
     if found is not None:
         draft.new_paragraph()
@@ -79,15 +91,6 @@ def answer_return(facts: AnswerFacts, voice: Voice) -> Draft:
         draft.new_paragraph()
         draft.say("Sign in and I can check the order itself.", Weight.PLEASANTRY)
     return draft
-
-
-def contents(order: Order) -> str:
-    """Return what is in the order: `Monster, Vol. 3 and Monster, Vol. 4`."""
-    shown = [_item(item) for item in order.items[:_MOST_ITEMS]]
-    rest = len(order.items) - len(shown)
-    if rest > 0:
-        shown.append(f"{in_words(rest)} more {'item' if rest == 1 else 'items'}")
-    return listed(shown)
 
 
 def _cannot_look(draft: Draft, facts: AnswerFacts) -> bool:
@@ -156,10 +159,6 @@ def _note(order: Order) -> str | None:
     return f"The latest note on it: {order.status_note}" if order.status_note else None
 
 
-def _item(item: OrderItem) -> str:
-    return item.title if item.quantity == 1 else f"{in_words(item.quantity)} copies of {item.title}"
-
-
 def _return_standing(facts: AnswerFacts, order: Order) -> str:
     what = f"Order {order.order_id}" + (f" ({contents(order)})" if order.items else "")
     if order.state in _CANCELLABLE:
@@ -175,6 +174,19 @@ def _return_standing(facts: AnswerFacts, order: Order) -> str:
     if facts.now.date() <= last:
         return f"{arrived}, so you can ask for a return until {day(last, now=facts.now)}."
     return f"{arrived}, so the time to change your mind ended on {day(last, now=facts.now)}."
+
+
+def _after_the_period(facts: AnswerFacts, order: Order) -> str | None:
+    """Return what the rules say once the time for a return is over; None while it is not."""
+    if order.state != "delivered" or order.delivered_at is None:
+        return None
+    last = _last_return_day(facts, order.delivered_at.date())
+    if last is None or facts.now.date() <= last:
+        return None
+    texts = [
+        text for passage in facts.passages for text in body_of(passage) if _RETURN_PERIOD.search(passage.text)
+    ]
+    return next((text for text in texts if text.startswith("After ")), None)
 
 
 def _last_return_day(facts: AnswerFacts, delivered: date) -> date | None:

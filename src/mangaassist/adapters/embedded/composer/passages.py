@@ -49,11 +49,13 @@ _LEANS_BACK = re.compile(
     r"(?:It|They|This|That|These|Those|Then|Both|Each|You then|Otherwise|After that|Also|But|And|Until then|"
     r"Times are|So|Its|Their|Such|If not|If we hear)\b"
 )
-_SELECT_RATIO = 0.5
-_OPENING_BONUS = 0.6
+_SELECT_RATIO = 0.4
 _CUE_BONUS = 1.2
-_RANK_PRIOR = 0.3
-CLOSE_ENOUGH = 0.2
+_RANK_PRIOR = 0.6
+_TITLE_SHARE = 0.5
+# an article answers its title first
+_ANSWER_BONUS = (1.0, 0.5, 0.3)
+CLOSE_ENOUGH = 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +73,12 @@ class Extract:
 
 
 def extract(
-    question: str, passages: Sequence[Passage], *, max_words: int, max_sentences: int = 3
+    question: str, passages: Sequence[Passage], *, max_words: int, max_sentences: int = 3, steps: bool = False
 ) -> Extract | None:
-    """Return the best answer from a single passage, so that rules are never mixed; None without passages."""
+    """Return the best answer from a single passage, so that rules are never mixed; None without passages.
+
+    With `steps` the passage is quoted from its beginning as far as it goes, for help that comes in steps.
+    """
     bodies = [(passage, body_of(passage)) for passage in passages]
     bodies = [(passage, body) for passage, body in bodies if body]
     if not bodies:
@@ -82,13 +87,20 @@ def extract(
     weights = _weights(wanted, [sentence for _, body in bodies for sentence in body])
     best: tuple[float, Passage, list[str], float] | None = None
     for rank, (passage, body) in enumerate(bodies):
-        coverage = _coverage(wanted, weights, passage)
-        score = coverage + _RANK_PRIOR / (1 + rank)
+        coverage = _coverage(wanted, weights, passage.text)
+        in_title = _coverage(wanted, weights, passage.title)
+        score = coverage + _TITLE_SHARE * in_title + _RANK_PRIOR / (1 + rank)
         if best is None or score > best[0]:
             best = (score, passage, body, coverage)
     assert best is not None
     _, passage, body, coverage = best
-    chosen = _select(question, wanted, weights, body=body, max_words=max_words, max_sentences=max_sentences)
+    if steps or coverage < CLOSE_ENOUGH:
+        chosen = _beginning(body, max_words=max_words, max_sentences=max_sentences if steps else 2)
+    else:
+        scores = [_score(question, wanted, weights, sentence=sentence) for sentence in body]
+        for index, bonus in enumerate(_ANSWER_BONUS[: len(body)]):
+            scores[index] += bonus
+        chosen = _select(scores, body=body, max_words=max_words, max_sentences=max_sentences)
     return Extract(passage=passage, sentences=chosen, coverage=coverage)
 
 
@@ -97,11 +109,18 @@ def body_of(passage: Passage) -> list[str]:
     title = passage.title.strip().rstrip("?.!").casefold()
     return [
         sentence
-        for sentence in sentences(passage.text)
+        for sentence in _with_short_replies(sentences(passage.text))
         if sentence.rstrip('”"’)').endswith((".", "!"))
         and sentence.strip().rstrip("?.!").casefold() != title
         and not sentence[0].islower()
     ]
+
+
+def _with_short_replies(pieces: list[str]) -> list[str]:
+    """Join a bare `Yes.` or `No.` to the sentence that explains it."""
+    if len(pieces) > 1 and pieces[0] in ("Yes.", "No."):
+        return [f"{pieces[0]} {pieces[1]}", *pieces[2:]]
+    return pieces
 
 
 def terms(text: str) -> frozenset[str]:
@@ -127,28 +146,22 @@ def _weights(wanted: frozenset[str], everything: Sequence[str]) -> dict[str, flo
     return {term: math.log((len(everything) + 1) / (frequency[term] + 0.5)) + 0.1 for term in wanted}
 
 
-def _coverage(wanted: frozenset[str], weights: dict[str, float], passage: Passage) -> float:
+def _coverage(wanted: frozenset[str], weights: dict[str, float], text: str) -> float:
+    """Return the share of the question's weight whose words the text has."""
     total = sum(weights.values())
-    if not total:
-        return 0.0
-    found = terms(passage.text) & wanted
-    in_title = terms(passage.title) & wanted
-    return (sum(weights[term] for term in found) + 0.5 * sum(weights[term] for term in in_title)) / total
+    return sum(weights[term] for term in terms(text) & wanted) / total if total else 0.0
+
+
+def _beginning(body: list[str], *, max_words: int, max_sentences: int) -> tuple[str, ...]:
+    count = 1
+    while count < min(len(body), max_sentences) and _words(body, set(range(count + 1))) <= max_words:
+        count += 1
+    return tuple(body[:count])
 
 
 def _select(
-    question: str,
-    wanted: frozenset[str],
-    weights: dict[str, float],
-    *,
-    body: list[str],
-    max_words: int,
-    max_sentences: int,
+    scores: Sequence[float], *, body: list[str], max_words: int, max_sentences: int
 ) -> tuple[str, ...]:
-    scores = [
-        _score(question, wanted, weights, sentence=sentence, first=index == 0)
-        for index, sentence in enumerate(body)
-    ]
     ranking = sorted(range(len(body)), key=lambda index: -scores[index])
     best = scores[ranking[0]]
     chosen: set[int] = set()
@@ -167,15 +180,13 @@ def _select(
     return tuple(body[index] for index in sorted(chosen))
 
 
-def _score(
-    question: str, wanted: frozenset[str], weights: dict[str, float], *, sentence: str, first: bool
-) -> float:
+def _score(question: str, wanted: frozenset[str], weights: dict[str, float], *, sentence: str) -> float:
     score = sum(weights[term] for term in terms(sentence) & wanted)
     if _MONEY.search(sentence) and _ASKS_AMOUNT.search(question):
         score += _CUE_BONUS
     if _PERIOD.search(sentence) and _ASKS_TIME.search(question):
         score += _CUE_BONUS
-    return score + (_OPENING_BONUS if first else 0.0)
+    return score
 
 
 def _words(body: list[str], indexes: set[int]) -> int:

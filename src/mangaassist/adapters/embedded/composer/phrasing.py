@@ -9,7 +9,7 @@ from datetime import datetime
 from mangaassist.domain.catalog import Product, Series
 from mangaassist.domain.wording import day, listed, money, volume_range, with_article
 
-_GENRE_NOUNS = ("thriller", "mystery", "romance", "adventure", "comedy", "drama", "fantasy", "horror")
+_GENRE_NOUNS = ("thriller", "mystery", "romance", "horror", "adventure", "comedy", "drama", "fantasy")
 _GENRE_ADJECTIVES = {
     "historical": "historical", "sports": "sports", "psychological": "psychological",
     "supernatural": "supernatural", "sci-fi": "sci-fi", "horror": "horror", "fantasy": "fantasy",
@@ -17,6 +17,10 @@ _GENRE_ADJECTIVES = {
 }  # fmt: skip
 _LANGUAGES = {"en": "English", "ja": "Japanese", "fr": "French", "de": "German", "es": "Spanish"}
 _FORMATS = {"paperback": "paperback", "hardcover": "hardcover", "box_set": "a box set", "ebook": "e-book"}
+_COMPARATIVES = {
+    "dark": "darker", "tense": "tenser", "funny": "funnier", "cozy": "cozier", "creepy": "creepier",
+    "grim": "grimmer", "quirky": "quirkier",
+}  # fmt: skip
 _FEW_COPIES = 5
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-Z0-9$])")
 _ABBREVIATION = re.compile(r"(?:\b[ap]\.m|\b(?:Vol|No|St|Mr|Mrs|Dr|vs|e\.g|i\.e|U\.S))\.$")
@@ -52,14 +56,33 @@ def genre_of(series: Series) -> str | None:
     return f"{adjective} {noun}" if adjective else noun
 
 
-def character_of(series: Series, *, leave_out: Iterable[str] = ()) -> str | None:
-    """Return mood and kind: `a tense, dark psychological thriller`; None when neither is known."""
-    unwanted = set(leave_out)
-    moods = [mood for mood in series.moods if mood not in unwanted][:2]
+def character_of(
+    series: Series, *, leave_out: Iterable[str] = (), first: Iterable[str] = (), most: int = 2
+) -> str | None:
+    """Return mood and kind: `a tense, dark psychological thriller`; None when neither is known.
+
+    Moods in `first` come first; one that the kind already says (`romantic romance`) is not said twice.
+    """
     kind = genre_of(series)
+    said = {"romantic"} if kind and "roman" in kind else set()
+    said |= {"funny"} if kind and "com" in kind.split()[-1] else set()
+    unwanted, wanted = {*leave_out, *said}, set(first)
+    moods = sorted(
+        (mood for mood in series.moods if mood not in unwanted), key=lambda mood: mood not in wanted
+    )
     if kind is None and not moods:
         return None
-    return with_article(f"{', '.join(moods)} {kind or 'series'}".strip())
+    return with_article(f"{', '.join(moods[:most])} {kind or 'series'}".strip())
+
+
+def think_of(series: Series, *, most: int = 2) -> str:
+    """Return ` (think vikings and revenge)`, or nothing without themes: themes are bare words, not nouns."""
+    return f" (think {', '.join(series.themes[:most])})" if series.themes else ""
+
+
+def more(mood: str) -> str:
+    """Return a mood in the comparative: `darker`, `more thoughtful`."""
+    return _COMPARATIVES.get(mood, f"more {mood}")
 
 
 def length_of(series: Series) -> str | None:

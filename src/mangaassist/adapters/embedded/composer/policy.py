@@ -61,7 +61,7 @@ def help_at_checkout(facts: AnswerFacts, voice: Voice) -> Draft:
             "That is annoying right at the till; let's sort it out.",
             "Sorry that the last step is the one that sticks.",
         ),
-        Weight.PLEASANTRY,
+        Weight.DETAIL,
     )
     unpaid = [order for order in facts.orders if order.state == "payment_failed"]
     for order in unpaid[:1]:
@@ -70,7 +70,8 @@ def help_at_checkout(facts: AnswerFacts, voice: Voice) -> Draft:
         facts.reading.resolved_text,
         facts.passages,
         max_words=max(20, voice.limits.max_words - _FRAME_WORDS),
-        max_sentences=4,
+        max_sentences=5,
+        steps=True,
     )
     if found is None or found.coverage < CLOSE_ENOUGH / 2:
         draft.say("I have no instructions for exactly this problem.")
@@ -84,4 +85,6 @@ def help_at_checkout(facts: AnswerFacts, voice: Voice) -> Draft:
 
 def _unpaid(order: Order) -> str:
     note = order.status_note or "The payment did not go through."
-    return f"About order {order.order_id}: {note.rstrip('.')}."
+    if note.startswith("The "):
+        note = f"the {note.removeprefix('The ')}"
+    return f"Order {order.order_id} is waiting for its payment: {note}"

@@ -13,7 +13,7 @@ from mangaassist.adapters.embedded.composer.voice import Voice
 from mangaassist.adapters.embedded.composer.word_lists import SERIES_WORDS
 from mangaassist.domain.dialogue import Aspect
 from mangaassist.domain.grounding import AnswerFacts, SeriesFacts
-from mangaassist.domain.wording import listed
+from mangaassist.domain.wording import capitalised, listed, money
 
 _MAX_SIMILAR = 3
 _WORD = re.compile(r"[a-z0-9']+")
@@ -53,6 +53,7 @@ def _about(
         volumes=facts.reading.volumes,
         constraints=facts.constraints,
         similar_titles=_similar_titles(facts, item, limit=min(_MAX_SIMILAR, voice.limits.max_titles)),
+        question=facts.reading.text,
         now=facts.now,
     )
     if missing := inquiry.missing_volumes:
@@ -69,13 +70,20 @@ def _about(
         draft.say(aspects.price_and_stock(inquiry))
         said = [aspect for aspect in said if aspect not in ("price", "stock")]
     for aspect in said:
-        draft.say(aspects.RENDERERS[aspect](inquiry))
+        draft.say(_with_pronoun(aspects.RENDERERS[aspect](inquiry), item.series.title, named=bool(draft)))
     if not draft:
         _overview(draft, facts, inquiry)
     elif said == ["price"] and len(inquiry.meant) == 1:
         draft.say(_cheaper_alternative(inquiry), Weight.DETAIL)
     elif said == ["summary"]:
         draft.say(aspects.price_and_stock(inquiry) if inquiry.meant else None, Weight.DETAIL)
+
+
+def _with_pronoun(text: str | None, title: str, *, named: bool) -> str | None:
+    """Say `it` for a series that the answer has named already."""
+    if text is None or not named:
+        return text
+    return capitalised(text.replace(f" of {title}", "").replace(title, "it"))
 
 
 def _overview(draft: Draft, facts: AnswerFacts, inquiry: aspects.Inquiry) -> None:
@@ -112,6 +120,9 @@ def _cheaper_alternative(inquiry: aspects.Inquiry) -> str | None:
     current = inquiry.meant[0].price_usd
     if current is None or not priced or min(priced) >= current:
         return None
+    cheapest = min(inquiry.products, key=lambda product: product.price_usd or float("inf"))
+    if cheapest.kind == "digital" and cheapest.volume == inquiry.meant[0].volume:
+        return f"As an e-book it is {money(min(priced))}."
     return aspects.cheapest(inquiry)
 
 

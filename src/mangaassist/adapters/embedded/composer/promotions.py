@@ -163,7 +163,7 @@ def _small_print(promotion: Promotion, question: str) -> list[str]:
         for text in body
         if re.search(r"\b(?:one code|combined|does not add|not add|add to)\b", text, re.IGNORECASE)
     ]
-    asked = [text for text in body if len(terms(text) & wanted) >= 2]
+    asked = [text for text in body if len(terms(text) & wanted) >= 2 and (promotion.code or "%") not in text]
     return list(dict.fromkeys([*asked, *rules]))[:2]
 
 

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from mangaassist.adapters.embedded.composer.draft import Draft, Weight
 from mangaassist.adapters.embedded.composer.phrasing import (
     character_of,
-    genre_of,
     length_of,
+    more,
     offer,
     sentences,
     starting_offer,
+    think_of,
 )
 from mangaassist.adapters.embedded.composer.voice import Voice
-from mangaassist.adapters.embedded.composer.wishes import avoided, wish_of
+from mangaassist.adapters.embedded.composer.wishes import avoided, reader, wish_of
 from mangaassist.adapters.embedded.composer.word_lists import STATE_OPENINGS
 from mangaassist.domain.grounding import AnswerFacts, SeriesFacts
-from mangaassist.domain.wording import capitalised, in_words, listed, money, with_article
+from mangaassist.domain.wording import capitalised, in_words, listed, money
 
 _MAX_BLURB_WORDS = 38
+_GLOOMY = frozenset(("dark", "grim", "creepy", "tense", "intense"))
 
 
 def recommend(facts: AnswerFacts, voice: Voice) -> Draft:
@@ -27,7 +29,7 @@ def recommend(facts: AnswerFacts, voice: Voice) -> Draft:
     draft = Draft()
     title = facts.reading.unknown_title
     if title is not None:
-        draft.say(f"I don't know “{title}”, so I can't judge what is close to it.")
+        draft.say(f"We don't carry “{title}”, and I know too little of it to judge what is close.")
     picks = facts.candidates[: max(1, voice.limits.max_titles)]
     if not picks:
         _nothing(draft, facts)
@@ -45,21 +47,35 @@ def recommend(facts: AnswerFacts, voice: Voice) -> Draft:
     return draft
 
 
-def reason_clause(reason: str) -> str:
-    """Turn a matched fact in plain words into a clause whose subject is `it`."""
+def reason_clause(reason: str, pick: SeriesFacts, facts: AnswerFacts) -> str:
+    """Turn a matched fact in plain words into a clause whose subject is `it`.
+
+    A reason that only names moods or genres is said more fully, from the same series.
+    """
+    for title in _liked_titles(facts):
+        reason = reason.removesuffix(f" with {title}").removesuffix(f" of {title}")
+    if reason.startswith("is ") and (" about " in reason or _only_moods(reason, pick)):
+        character = character_of(
+            pick.series, leave_out=facts.constraints.exclude_moods, first=facts.constraints.moods
+        )
+        if character is not None:
+            return f"it is {character}{think_of(pick.series)}"
     first = reason.split(" ", 1)[0].casefold()
     if first in ("it", "its"):
         return reason
-    if first == "same":
-        return f"it has the {reason}"
     return f"it is {reason}" if first in STATE_OPENINGS else f"it {reason}"
+
+
+def _only_moods(reason: str, pick: SeriesFacts) -> bool:
+    words = reason.removeprefix("is ").replace(" and ", ", ").split(", ")
+    return all(word in pick.series.moods for word in words)
 
 
 def _nothing(draft: Draft, facts: AnswerFacts) -> None:
     wish = wish_of(facts.constraints)
     if wish is not None:
         draft.say(f"I have looked, and we have nothing that fits {wish}.")
-    else:
+    elif facts.reading.unknown_title is None:
         draft.say("I can't find a series that fits that.")
     loosened = [
         part
@@ -95,6 +111,8 @@ def _first_pick(draft: Draft, facts: AnswerFacts, voice: Voice, pick: SeriesFact
 def _lead(facts: AnswerFacts, voice: Voice) -> str:
     wish, unwanted = wish_of(facts.constraints), avoided(facts.constraints)
     models = _liked_titles(facts)
+    if facts.relaxed:
+        return voice.pick("lead", "The closest I have is", "What comes nearest is")
     unwanted_part = f"{'less' if models else 'not'} {unwanted}" if unwanted else None
     if models:
         wanted = [
@@ -112,10 +130,13 @@ def _lead(facts: AnswerFacts, voice: Voice) -> str:
             f"Coming from {listed(models)}{_as_wanting(wish, unwanted_part)}, I would reach for",
         )
     if facts.reading.follow_up:
-        condition = f"for {wish}, " if wish else ""
+        age = facts.constraints.reader_age
+        condition = f"for {reader(age)}, " if age is not None else f"for {wish}, " if wish else ""
         return capitalised(
             condition + voice.pick("lead", "I would now go for", "the one I would take is", "have a look at")
         )
+    if wish and facts.constraints.reader_age is not None:
+        return f"If it is to be {wish}, my first choice is"
     if wish:
         without = f" that is {unwanted_part}" if unwanted_part else ""
         return voice.pick(
@@ -148,14 +169,13 @@ def _liked_titles(facts: AnswerFacts) -> list[str]:
 
 
 def _reasons(facts: AnswerFacts, pick: SeriesFacts, *, count: int) -> list[str]:
-    clauses = [reason_clause(reason) for reason in pick.reasons[:count]]
+    # the price is said with the offer
+    reasons = [reason for reason in pick.reasons if not reason.startswith("starts at ")]
+    clauses = list(dict.fromkeys(reason_clause(reason, pick, facts) for reason in reasons[:count]))
     if clauses:
         return clauses
     character = character_of(pick.series, leave_out=facts.constraints.exclude_moods)
-    themes = listed(pick.series.themes[:2])
-    if character is None:
-        return [f"it is about {themes}"] if themes else []
-    return [f"it is {character} about {themes}" if themes else f"it is {character}"]
+    return [f"it is {character}{think_of(pick.series)}"] if character is not None else []
 
 
 def _blurb(pick: SeriesFacts) -> str | None:
@@ -194,54 +214,56 @@ def _another_pick(
 ) -> None:
     clauses = _reasons(facts, pick, count=1)
     because = f": {clauses[0]}" if clauses else ""
-    draft.say(f"{_angle(facts, voice, picks=picks, position=position, pick=pick)}{because}.", Weight.SUPPORT)
-    if pick.reasons:
+    angle = _angle(facts, voice, picks=picks, position=position, pick=pick, said=clauses)
+    draft.say(f"{angle}{because}.", Weight.SUPPORT)
+    if clauses and "(think" not in clauses[0]:
         draft.say(_essence(facts, pick), Weight.DETAIL)
     draft.say(_practical(facts, pick, said=clauses), Weight.DETAIL)
 
 
 def _essence(facts: AnswerFacts, pick: SeriesFacts) -> str | None:
-    kind, themes = genre_of(pick.series), listed(pick.series.themes[:2])
-    if kind is None or not themes:
-        return None
-    moods = [mood for mood in pick.series.moods if mood not in facts.constraints.exclude_moods][:1]
-    return f"Expect {with_article(' '.join([*moods, kind]))} about {themes}."
+    character = character_of(pick.series, leave_out=facts.constraints.exclude_moods, most=1)
+    return f"Expect {character}{think_of(pick.series)}." if character else None
 
 
 def _angle(
-    facts: AnswerFacts, voice: Voice, *, picks: Sequence[SeriesFacts], position: int, pick: SeriesFacts
+    facts: AnswerFacts,
+    voice: Voice,
+    *,
+    picks: Sequence[SeriesFacts],
+    position: int,
+    pick: SeriesFacts,
+    said: Sequence[str],
 ) -> str:
     """Return how this one differs from the others, as the start of a sentence that ends in its title."""
-    title, spoken = pick.series.title, " ".join(pick.reasons[:1])
-    lengths = [item.series.volumes for item in picks]
-    if (
-        pick.series.volumes is not None
-        and all(
-            other is not None and other > pick.series.volumes
-            for index, other in enumerate(lengths)
-            if index != position
-        )
-        and "volume" not in spoken
-    ):
+    title, spoken = pick.series.title, " ".join(said)
+    if "volume" not in spoken and _shortest(picks, position):
         return (
             f"The shortest of the {in_words(len(picks))} is {title}"
             if len(picks) > 2
-            else f"The shorter choice is {title}"
+            else f"{title} is the shorter choice"
         )
-    first_moods = (
-        set(picks[0].series.moods) | set(facts.constraints.exclude_moods) | set(facts.constraints.moods)
-    )
-    mood = next((mood for mood in pick.series.moods if mood not in first_moods), None)
+    unwelcome = {*picks[0].series.moods, *facts.constraints.moods, *facts.constraints.exclude_moods}
+    unwelcome |= _GLOOMY if facts.constraints.exclude_moods else set()
+    mood = next((mood for mood in pick.series.moods if mood not in unwelcome and mood not in spoken), None)
     if mood is not None:
         return voice.pick(
             f"angle{position}",
-            f"For something more {mood}, try {title}",
-            f"If you are in a more {mood} mood, there is {title}",
+            f"For something {more(mood)}, try {title}",
+            f"A little {more(mood)} is {title}",
         )
     price = starting_offer(pick.products)
     if price is not None and price.price_usd is not None and _cheapest(picks, position):
         return f"The cheapest way in, at {money(price.price_usd)}, is {title}"
-    return voice.pick(f"angle{position}", f"I would also look at {title}", f"{title} belongs beside it")
+    return voice.pick(
+        f"angle{position}", f"I would also look at {title}", f"Worth a place beside it is {title}"
+    )
+
+
+def _shortest(picks: Sequence[SeriesFacts], position: int) -> bool:
+    mine = picks[position].series.volumes
+    others = [item.series.volumes for index, item in enumerate(picks) if index != position]
+    return mine is not None and all(other is not None and other > mine for other in others)
 
 
 def _cheapest(picks: Sequence[SeriesFacts], position: int) -> bool:

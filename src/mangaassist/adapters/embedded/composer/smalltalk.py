@@ -75,7 +75,7 @@ def hand_over(facts: AnswerFacts, voice: Voice) -> Draft:
     if found:
         draft.say(f"Our page “{found[0].title}” has the hours and the addresses.", Weight.SUPPORT)
     draft.new_paragraph()
-    draft.say(f"{summary(facts)} You can pass this on as it is.", Weight.SUPPORT)
+    draft.say(f"{summary(facts)}", Weight.SUPPORT)
     return draft
 
 
