@@ -13,7 +13,8 @@ BLOCK = re.compile(r"\n\[tool\.uv\]\nconstraint-dependencies = \[\n.*?\n\]\n", r
 def main() -> None:
     """Freeze the environment and replace the block."""
     frozen = subprocess.run(["uv", "pip", "freeze"], check=True, capture_output=True, text=True).stdout
-    pins = sorted(line for line in frozen.splitlines() if re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+", line))
+    pinned = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+")
+    pins = sorted(line for line in frozen.splitlines() if pinned.fullmatch(line))
     lines = "\n".join(f'    "{pin}",' for pin in pins)
     text = BLOCK.sub("", PYPROJECT.read_text(encoding="utf-8"))
     PYPROJECT.write_text(f"{text}\n[tool.uv]\nconstraint-dependencies = [\n{lines}\n]\n", encoding="utf-8")

@@ -11,7 +11,7 @@ STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "taskName
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record with its extra fields; messages and extras are expected to be free of personal data."""
+    """Formats a record with its extra fields, which must be free of personal data."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line of JSON."""

@@ -28,9 +28,9 @@ from mangaassist.serving.templates import TemplateLibrary
 class Releases:
     """Builds `PipelineParts` from configuration and the components at hand.
 
-    `classifier` and `retriever` are asked for anew at every build, so that an encoder that has arrived or a new
-    index generation becomes part of the next bundle. Swapping the current parts is one assignment:
-    requests that run keep the parts they began with.
+    `classifier` and `retriever` are asked for anew at every build, so that an encoder that has arrived or
+    a new index generation becomes part of the next bundle. Swapping the current parts is one
+    assignment: requests that run keep the parts they began with.
     """
 
     def __init__(
@@ -82,7 +82,9 @@ class Releases:
             return self._others[version]
         path = self._manifest_dir / f"{version}.json"
         if "/" in version or not path.is_file():
-            raise NotFoundError(f"no release bundle {version!r} here; known: {', '.join(self.known()) or 'none'}")
+            raise NotFoundError(
+                f"no release bundle {version!r} here; known: {', '.join(self.known()) or 'none'}"
+            )
         content = {**orjson.loads(path.read_bytes()), "bundle": None}
         parts = self._build(parse_runtime_configuration(content))
         if parts.bundle.version != version:
@@ -138,10 +140,17 @@ class Releases:
         )
 
     def _prompts(self, configuration: RuntimeConfiguration) -> PromptBuilder:
-        known = {(template.intent, template.version): template for template in load_prompts(self._store_dir / "prompts")}
+        known = {
+            (template.intent, template.version): template
+            for template in load_prompts(self._store_dir / "prompts")
+        }
         wanted = {"base": "1.0", **configuration.prompts}
-        missing = [f"{intent} v{version}" for intent, version in wanted.items() if (intent, version) not in known]
+        missing = [
+            f"{intent} v{version}" for intent, version in wanted.items() if (intent, version) not in known
+        ]
         if missing:
             raise ConfigurationError(f"prompt files are missing: {', '.join(missing)}")
         chosen = {intent: known[intent, version] for intent, version in wanted.items()}
-        return PromptBuilder({intent: chosen[intent] for intent in configuration.prompts if intent != "base"}, chosen["base"])
+        return PromptBuilder(
+            {intent: chosen[intent] for intent in configuration.prompts if intent != "base"}, chosen["base"]
+        )

@@ -1,0 +1,5 @@
+"""`python -m mangaassist.cli`."""
+
+from mangaassist.cli.main import app
+
+app()

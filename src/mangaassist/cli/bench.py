@@ -1,0 +1,38 @@
+"""`mangaassist bench`: the benchmarks of a checkout, side by side with their yardsticks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+
+from mangaassist.domain.errors import ConfigurationError
+
+app = typer.Typer(
+    help="Measure speed as ratios, side by side in one run (needs a checkout).", no_args_is_help=True
+)
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=FORWARDED, help="The whole path beside the floor and LiteLLM's proxy.")
+def serve(context: typer.Context) -> None:
+    """Run `benchmarks.serve`."""
+    _run("benchmarks.serve", context.args)
+
+
+@app.command(context_settings=FORWARDED, help="Seconds to the first answer, and to MLflow healthy.")
+def start(context: typer.Context) -> None:
+    """Run `benchmarks.start`."""
+    _run("benchmarks.start", context.args)
+
+
+def _run(module: str, arguments: list[str]) -> None:
+    root = Path(__file__).resolve().parents[3]
+    if not (root / "benchmarks" / "serve.py").is_file():
+        raise ConfigurationError(
+            "the benchmarks are part of a checkout; run this from a clone of the repository"
+        )
+    finished = subprocess.run([sys.executable, "-m", module, *arguments], cwd=root, check=False)
+    raise typer.Exit(finished.returncode)
