@@ -32,6 +32,21 @@ class ImportedSeriesSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedImports:
+    """Imported series that are not published yet, for building the index that will publish them."""
+
+    imported: tuple[Series, ...]
+
+    def version(self) -> str | None:
+        """A fixed name: prepared series do not change."""
+        return "prepared" if self.imported else None
+
+    def read(self) -> Sequence[Series]:
+        """Return the series."""
+        return self.imported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Shelf:
     """One consistent state of the catalogue; replaced as a whole."""
 
@@ -65,6 +80,11 @@ class PackCatalog:
     def imported_version(self) -> str | None:
         """The import that is being served, or None."""
         return self._shelf.imported_version
+
+    @property
+    def same_as(self) -> Mapping[str, str]:
+        """Imported ids that are series of the pack, and which."""
+        return self._shelf.same_as
 
     def series(self, series_id: str) -> Series | None:
         """Return one series, or None; an imported id that is a pack series gives that one."""
