@@ -53,3 +53,16 @@ class Trace:
     def root(self) -> FinishedSpan:
         """The span of the whole request."""
         return self.spans[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceBatch:
+    """Traces read together from where they wait; `segment` and `end_offset` say how far that reaches.
+
+    `damaged` counts the lines in between that could not be read.
+    """
+
+    traces: tuple[Trace, ...]
+    damaged: int
+    segment: str
+    end_offset: int

@@ -1,4 +1,4 @@
-"""Traces as JSON and back, losslessly."""
+"""Traces as JSON and back; lossless but for floats that are no number, which become None."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def decode_trace(line: bytes) -> Trace:
             artifacts=content["artifacts"],
             spans=tuple(_span(values) for values in content["spans"]),
         )
-    except (KeyError, TypeError, orjson.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError) as error:
         raise ValueError(f"not a trace: {error}") from error
 
 

@@ -1,198 +1,183 @@
-"""The trace spool: finished traces on disk, one checksummed line each, until the worker has shipped them.
-
-Segments are named by their first moment and the writing process, so several API processes share a
-folder without locks. A line is `<crc32 hex> <json>`; a torn or damaged line is skipped, never fatal.
-"""
+"""Where finished traces go first: a bounded queue, then the spool's files, written by a thread."""
 
 from __future__ import annotations
 
-import os
-import queue
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from mangaassist.adapters.embedded.trace_codec import decode_trace, encode_trace
-from mangaassist.domain.errors import NotFoundError
+from mangaassist.adapters.embedded.trace_codec import encode_trace
+from mangaassist.adapters.embedded.trace_segments import SegmentWriter, checksummed, spool_bytes
 from mangaassist.domain.trace import Trace
 from mangaassist.ports.clock import Clock
 from mangaassist.ports.traces import TraceCounters
 
-SEGMENT_BYTES = 8 * 1024 * 1024
-QUEUE_TRACES = 10_000
-BATCH_TRACES = 256
-SUFFIX = ".traces"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolLimits:
+    """Bounds of the spool; `linger_s` is how long a trace may wait for company before it is synced."""
+
+    queue_traces: int = 10_000
+    batch_traces: int = 256
+    linger_s: float = 0.02
+    segment_bytes: int = 8 * 1024 * 1024
+    segment_age_s: float = 3_600.0
+    max_bytes: int = 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """`count` traces of this process that end at `end_offset` of a segment."""
+
+    segment: str
+    end_offset: int
+    count: int
 
 
 class SpoolTraceSink:
-    """Queues traces and appends them to the spool from a thread of its own, one fsync a batch.
+    """A `TraceSink` on disk: one write and one fsync a batch, off the request path.
 
-    Bounded in memory (`QUEUE_TRACES`) and on disk (`max_bytes`): what does not fit is dropped and
-    counted by reason.
+    Bounded in memory and on disk: what does not fit is dropped and counted by reason. Whether a trace
+    has been shipped is read from the worker's cursor (`shipped_offsets`).
     """
 
-    def __init__(self, directory: Path, *, clock: Clock, process_id: int, max_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Clock,
+        process_id: int,
+        limits: SpoolLimits | None = None,
+        shipped_offsets: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._directory = directory
-        self._clock = clock
-        self._process_id = process_id
-        self._max_bytes = max_bytes
-        self._queue: queue.Queue[Trace | None] = queue.Queue(maxsize=QUEUE_TRACES)
+        self._limits = limits or SpoolLimits()
+        self._shipped_offsets = shipped_offsets
+        self._writer = SegmentWriter(
+            directory,
+            clock=clock,
+            process_id=process_id,
+            max_bytes=self._limits.segment_bytes,
+            max_age_s=self._limits.segment_age_s,
+        )
+        # guards everything below; notified when the writer or a flush may go on
+        self._changed = threading.Condition()
+        self._queue: deque[Trace] = deque()
         self._accepted = 0
+        self._settled = 0
+        self._shipped = 0
+        self._unshipped: deque[_Written] = deque()
         self._dropped: dict[str, int] = {}
-        self._written = 0
-        self._idle = threading.Event()
-        self._idle.set()
-        self._file: int | None = None
-        self._file_bytes = 0
+        self._dropped_late = 0
+        self._hurry = 0
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="trace-spool", daemon=True)
-        directory.mkdir(parents=True, exist_ok=True)
+
+    def open(self) -> None:
+        """Start the writing thread; traces accepted before wait for it."""
         self._thread.start()
 
     def accept(self, trace: Trace) -> None:
-        """Queue a trace; counts it as dropped when the queue is full."""
-        self._idle.clear()
-        try:
-            self._queue.put_nowait(trace)
-        except queue.Full:
-            self._drop("queue_full")
-        else:
-            self._accepted += 1
+        """Queue a trace; counts it as dropped when the queue is full or the sink is closed."""
+        with self._changed:
+            if self._closing:
+                self._drop("closed")
+            elif len(self._queue) >= self._limits.queue_traces:
+                self._drop("queue_full")
+            else:
+                self._queue.append(trace)
+                self._accepted += 1
+                if len(self._queue) in (1, self._limits.batch_traces):
+                    self._changed.notify_all()
 
     def counters(self) -> TraceCounters:
-        """Return what this process accepted, wrote and dropped; shipping happens in the worker."""
-        return TraceCounters(
-            accepted=self._accepted,
-            shipped=0,
-            pending=self._accepted - self._written,
-            dropped=sum(self._dropped.values()),
-        )
+        """Return what became of this process's traces; `pending` are those not shipped yet."""
+        offsets = self._shipped_offsets()
+        with self._changed:
+            while self._unshipped and self._is_shipped(self._unshipped[0], offsets):
+                self._shipped += self._unshipped.popleft().count
+            return TraceCounters(
+                accepted=self._accepted,
+                shipped=self._shipped,
+                pending=self._accepted - self._shipped - self._dropped_late,
+                dropped=sum(self._dropped.values()),
+            )
 
     @property
     def dropped_by_reason(self) -> dict[str, int]:
         """How many traces were dropped for what reason."""
-        return dict(self._dropped)
+        with self._changed:
+            return dict(self._dropped)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until everything accepted so far is on disk, at most `timeout_s` seconds."""
-        self._idle.wait(timeout_s)
+        with self._changed:
+            target = self._accepted
+            self._hurry += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._settled >= target, timeout_s)
+            self._hurry -= 1
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is queued and stop the thread."""
-        self._queue.put(None)
-        self._thread.join(timeout_s)
+        """Write what is queued and stop the thread; later traces are dropped."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            batch, stopping = self._next_batch()
-            if batch:
-                self._write(batch)
-            if self._queue.empty():
-                self._idle.set()
-        if self._file is not None:
-            os.close(self._file)
+        while batch := self._next_batch():
+            self._write(batch)
+        self._writer.close()
 
-    def _next_batch(self) -> tuple[list[Trace], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], True
-        batch = [first]
-        while len(batch) < BATCH_TRACES:
-            try:
-                trace = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if trace is None:
-                return batch, True
-            batch.append(trace)
-        return batch, False
+    def _next_batch(self) -> list[Trace]:
+        """Wait for traces and take some; an empty batch means that the sink is closed and drained."""
+        limit = self._limits.batch_traces
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            self._changed.wait_for(
+                lambda: self._closing or self._hurry or len(self._queue) >= limit, self._limits.linger_s
+            )
+            return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
 
     def _write(self, batch: list[Trace]) -> None:
-        try:
-            payload = b"".join(_line(encode_trace(trace)) for trace in batch)
-            if self._spool_bytes() + len(payload) > self._max_bytes:
-                self._drop("spool_full", len(batch))
-                self._written += len(batch)
-                return
-            handle = self._segment(len(payload))
-            os.write(handle, payload)
-            os.fsync(handle)
-            self._file_bytes += len(payload)
-        except (OSError, TypeError) as error:
-            self._drop(type(error).__name__, len(batch))
-        self._written += len(batch)
+        lines: list[bytes] = []
+        failures: list[str] = []
+        for trace in batch:
+            try:
+                lines.append(checksummed(encode_trace(trace)))
+            except (TypeError, ValueError) as error:
+                # only this trace is lost, not its neighbours
+                failures.append(type(error).__name__)
+        written: _Written | None = None
+        if lines:
+            payload = b"".join(lines)
+            try:
+                if spool_bytes(self._directory) + len(payload) > self._limits.max_bytes:
+                    failures += ["spool_full"] * len(lines)
+                else:
+                    segment, end_offset = self._writer.append(payload)
+                    written = _Written(segment=segment, end_offset=end_offset, count=len(lines))
+            except OSError as error:
+                failures += [type(error).__name__] * len(lines)
+        with self._changed:
+            if written is not None:
+                self._unshipped.append(written)
+            for reason in failures:
+                self._drop(reason)
+            self._dropped_late += len(failures)
+            self._settled += len(batch)
+            self._changed.notify_all()
 
-    def _segment(self, size: int) -> int:
-        if self._file is not None and self._file_bytes + size <= SEGMENT_BYTES:
-            return self._file
-        if self._file is not None:
-            os.close(self._file)
-        name = f"{self._clock.time_ns():020d}-{self._process_id}{SUFFIX}"
-        self._file = os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._file_bytes = 0
-        return self._file
+    def _is_shipped(self, written: _Written, offsets: Mapping[str, int]) -> bool:
+        shipped_to = offsets.get(written.segment)
+        if shipped_to is None:
+            # a segment is swept only after it was shipped, and then its offset is forgotten
+            return not (self._directory / written.segment).exists()
+        return shipped_to >= written.end_offset
 
-    def _spool_bytes(self) -> int:
-        return sum(
-            entry.stat().st_size for entry in os.scandir(self._directory) if entry.name.endswith(SUFFIX)
-        )
-
-    def _drop(self, reason: str, count: int = 1) -> None:
-        self._dropped[reason] = self._dropped.get(reason, 0) + count
-
-
-class SpoolTraceArchive:
-    """Reads traces back from the spool, newest segment first."""
-
-    def __init__(self, directory: Path, *, flush: Callable[[], None] = lambda: None) -> None:
-        self._directory = directory
-        self._flush = flush
-
-    def get(self, trace_id: str) -> Trace:
-        """Return a trace by trace id or response id, or raise `NotFoundError`."""
-        self._flush()
-        needle = trace_id.encode()
-        for segment in sorted(segments(self._directory), reverse=True):
-            for line in _lines(segment):
-                if needle in line:
-                    trace = _decoded(line)
-                    if trace is not None and trace_id in (trace.trace_id, trace.response_id):
-                        return trace
-        raise NotFoundError(f"no trace {trace_id!r} on this machine (kept for the spool's retention)")
-
-
-def segments(directory: Path) -> list[Path]:
-    """Return the segments, oldest first."""
-    return sorted(path for path in directory.glob(f"*{SUFFIX}")) if directory.is_dir() else []
-
-
-def read_from(segment: Path, offset: int) -> Iterator[tuple[Trace | None, int]]:
-    """Yield (trace, offset after it) of every complete line from `offset`; None for a damaged one."""
-    with segment.open("rb") as file:
-        file.seek(offset)
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            offset += len(line)
-            yield _decoded(line.rstrip(b"\n")), offset
-
-
-def _line(document: bytes) -> bytes:
-    return b"%08x %s\n" % (zlib.crc32(document), document)
-
-
-def _lines(segment: Path) -> Iterator[bytes]:
-    with segment.open("rb") as file:
-        for line in file:
-            yield line.rstrip(b"\n")
-
-
-def _decoded(line: bytes) -> Trace | None:
-    checksum, _, document = line.partition(b" ")
-    try:
-        if int(checksum, 16) != zlib.crc32(document):
-            return None
-        return decode_trace(document)
-    except ValueError:
-        return None
+    def _drop(self, reason: str) -> None:
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1

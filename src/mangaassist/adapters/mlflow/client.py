@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import orjson
 
+from mangaassist.adapters.mlflow.names import attachment_id, mlflow_id
 from mangaassist.adapters.mlflow.otlp import export_request
 from mangaassist.domain.errors import (
     DependencyError,
@@ -20,9 +21,15 @@ from mangaassist.domain.errors import (
 from mangaassist.domain.feedback import FeedbackEvent
 from mangaassist.domain.trace import Trace
 
+_ARTIFACT_SCHEME: Final = "mlflow-artifacts:/"
+
 
 class MlflowClient:
-    """Synchronous client of one tracking server; every failure is a `DependencyError`."""
+    """Synchronous client of one tracking server; every failure is a `DependencyError`.
+
+    `DependencyRejectedError` means that the server refused this content; whatever may pass later (it is
+    down, it wants a log-in, another server answers at its address) is an availability error.
+    """
 
     def __init__(self, url: str, *, experiment: str, timeout_s: float = 10.0) -> None:
         self.url = url.rstrip("/")
@@ -47,8 +54,12 @@ class MlflowClient:
             self._experiment_id = self._find_experiment() or self._create_experiment()
         return self._experiment_id
 
+    def forget_experiment(self) -> None:
+        """Resolve the experiment again at the next use: it may have been deleted, or the server replaced."""
+        self._experiment_id = None
+
     def send_spans(self, traces: Sequence[Trace]) -> None:
-        """Export the spans of a batch; sending them again changes nothing."""
+        """Export the spans of a batch, all or none; sending them again changes nothing."""
         self._call(
             "POST",
             "/v1/traces",
@@ -61,7 +72,6 @@ class MlflowClient:
 
     def send_info(self, trace: Trace, *, artifact_uris: Mapping[str, str]) -> None:
         """Store tags, previews, session and duration of a trace; sending it again changes nothing."""
-        started = datetime.fromtimestamp(trace.root.start_ns / 1e9, UTC)
         failed = trace.root.status == "error"
         info = {
             "trace_id": mlflow_id(trace.trace_id),
@@ -72,7 +82,7 @@ class MlflowClient:
             },
             "request_preview": trace.request_preview,
             "response_preview": trace.response_preview,
-            "request_time": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "request_time": _timestamp(datetime.fromtimestamp(trace.root.start_ns / 1e9, UTC)),
             "execution_duration": f"{trace.root.duration_ms / 1e3:.3f}s",
             "state": "ERROR" if failed else "OK",
             "trace_metadata": {
@@ -84,15 +94,26 @@ class MlflowClient:
         self._call("POST", "/api/3.0/mlflow/traces", json={"trace": {"trace_info": info}})
 
     def put_artifact(self, trace: Trace, name: str, content: str) -> str:
-        """Store a document of a trace with the server's artifacts and return its URI."""
-        path = f"trace-artifacts/{trace.trace_id}/{name}"
+        """Store a document among the attachments of a trace and return its URI; again changes nothing.
+
+        MLflow names attachments by UUID, keeps them in the trace's own artifact folder (deleted with it)
+        and serves them at `get-trace-artifact`. Raises `DependencyRejectedError` when the server does
+        not take artifacts in.
+        """
+        folder = f"{self.experiment_id()}/traces/{mlflow_id(trace.trace_id)}/artifacts/attachments"
+        path = f"{folder}/{attachment_id(trace.trace_id, name)}"
         self._call("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}", content=content.encode())
-        return f"mlflow-artifacts:/{path}"
+        return _ARTIFACT_SCHEME + path
 
     def send_feedback(self, event: FeedbackEvent) -> None:
-        """Attach feedback to its trace; raises `DependencyRejectedError` while that is unknown."""
-        moment = event.timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        """Attach feedback to its trace, once; raises `DependencyRejectedError` while that is unknown."""
+        assessment_id = f"a-{event.feedback_id}"[:50]
+        known = self.trace_info(event.trace_id).get("assessments", [])
+        if any(assessment.get("assessment_id") == assessment_id for assessment in known):
+            return
+        moment = _timestamp(event.timestamp)
         assessment: dict[str, Any] = {
+            "assessment_id": assessment_id,
             "assessment_name": "user_feedback",
             "trace_id": mlflow_id(event.trace_id),
             "source": {"source_type": "HUMAN", "source_id": "shopper"},
@@ -109,6 +130,11 @@ class MlflowClient:
             f"/api/3.0/mlflow/traces/{mlflow_id(event.trace_id)}/assessments",
             json={"assessment": assessment},
         )
+
+    def span_count(self, trace_id: str) -> int:
+        """Return how many spans are stored; raises `DependencyRejectedError` for an unknown trace."""
+        answer = self._call("GET", "/api/3.0/mlflow/traces/get", params={"trace_id": mlflow_id(trace_id)})
+        return len(orjson.loads(answer.content)["trace"].get("spans", []))
 
     def trace_info(self, trace_id: str) -> dict[str, Any]:
         """Return the stored trace info; raises `DependencyRejectedError` for an unknown trace."""
@@ -128,7 +154,11 @@ class MlflowClient:
             )
         except DependencyRejectedError:
             return None
-        return str(orjson.loads(answer.content)["experiment"]["experiment_id"])
+        experiment = orjson.loads(answer.content)["experiment"]
+        experiment_id = str(experiment["experiment_id"])
+        if experiment.get("lifecycle_stage") == "deleted":
+            self._call("POST", "/api/2.0/mlflow/experiments/restore", json={"experiment_id": experiment_id})
+        return experiment_id
 
     def _create_experiment(self) -> str:
         answer = self._call("POST", "/api/2.0/mlflow/experiments/create", json={"name": self._experiment})
@@ -146,15 +176,17 @@ class MlflowClient:
         raise _refusal(answer, f"{method} {path}")
 
 
-def mlflow_id(trace_id: str) -> str:
-    """Return MLflow's form of a W3C trace id."""
-    return f"tr-{trace_id}"
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refusal(answer: httpx.Response, call: str) -> DependencyError:
-    detail = f"MLflow answered {call} with {answer.status_code}: {answer.text[:200]}"
-    if answer.status_code == 429:
+    status = answer.status_code
+    detail = f"MLflow answered {call} with {status}: {answer.text[:200]}"
+    if status == 429:
         return DependencyThrottledError(detail)
-    if answer.status_code >= 500:
-        return DependencyUnavailableError(detail)
-    return DependencyRejectedError(detail)
+    if status in (400, 409, 413, 422) or (status == 404 and "error_code" in answer.text):
+        return DependencyRejectedError(detail)
+    if status == 503 and "--no-serve-artifacts" in answer.text:
+        return DependencyRejectedError(detail)
+    return DependencyUnavailableError(detail)

@@ -9,7 +9,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from mangaassist.adapters.mlflow.names import attachment_reference
 from mangaassist.domain.trace import FinishedSpan, Trace
+
+PROMPT_SPAN = "build_prompt"
+"""The span that the documents of a trace (the chunk snapshot) belong to."""
 
 
 def export_request(traces: Sequence[Trace]) -> bytes:
@@ -18,9 +22,17 @@ def export_request(traces: Sequence[Trace]) -> bytes:
     spans = request.resource_spans.add().scope_spans.add().spans
     for trace in traces:
         trace_id = bytes.fromhex(trace.trace_id)
+        documents = _document_span(trace)
         for span in trace.spans:
-            _fill(spans.add(), span, trace_id)
-        _describe_root(spans[-len(trace.spans)], trace)
+            message = spans.add()
+            _fill(message, span, trace_id)
+            inputs = _references(trace) if span is documents else {}
+            if span is trace.root:
+                inputs["message"] = trace.request_preview
+                message.attributes.append(_attribute("mlflow.trace.session", trace.session_id))
+                message.attributes.append(_attribute("mlflow.spanOutputs", {"text": trace.response_preview}))
+            if inputs:
+                message.attributes.append(_attribute("mlflow.spanInputs", inputs))
     return bytes(request.SerializeToString())
 
 
@@ -43,14 +55,15 @@ def _fill(message: Span, span: FinishedSpan, trace_id: bytes) -> None:
         message.attributes.append(_attribute("mlflow.chat.tokenUsage", _token_usage(span)))
 
 
-def _describe_root(message: Span, trace: Trace) -> None:
-    message.attributes.extend(
-        [
-            _attribute("mlflow.trace.session", trace.session_id),
-            _attribute("mlflow.spanInputs", {"message": trace.request_preview}),
-            _attribute("mlflow.spanOutputs", {"text": trace.response_preview}),
-        ]
-    )
+def _document_span(trace: Trace) -> FinishedSpan:
+    return next((span for span in trace.spans if span.name == PROMPT_SPAN), trace.root)
+
+
+def _references(trace: Trace) -> dict[str, str]:
+    return {
+        name: attachment_reference(trace.trace_id, name, len(content.encode()))
+        for name, content in trace.artifacts.items()
+    }
 
 
 def _token_usage(span: FinishedSpan) -> dict[str, int]:

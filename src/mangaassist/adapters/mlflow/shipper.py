@@ -1,129 +1,150 @@
-"""Moves traces from the spool to MLflow: at least once, in order, idempotent by trace id."""
+"""Moves traces and feedback to MLflow: at least once, in order, idempotent by trace id."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import orjson
-
 from mangaassist.adapters.mlflow.client import MlflowClient
-from mangaassist.domain.errors import DependencyError, DependencyRejectedError
+from mangaassist.domain.errors import DependencyError, DependencyRejectedError, DependencyUnavailableError
 from mangaassist.domain.feedback import FeedbackEvent
-from mangaassist.domain.trace import Trace
+from mangaassist.domain.trace import Trace, TraceBatch
 
 BATCH_TRACES = 50
+MAX_REFUSALS = 5
 
 
-class TraceReader(Protocol):
-    """Reads the spool's segments; see `adapters.embedded.trace_spool`."""
+class TraceBacklog(Protocol):
+    """Traces that wait; a batch comes again until it is acknowledged."""
 
-    def segments(self) -> list[Path]:
-        """Return the segments, oldest first."""
+    def next_batch(self, limit: int) -> TraceBatch | None:
+        """Return the oldest waiting traces, or None."""
         ...
 
-    def read_from(self, segment: Path, offset: int) -> Iterator[tuple[Trace | None, int]]:
-        """Yield traces with the offset after them; None for a damaged line."""
+    def acknowledge(self, batch: TraceBatch) -> None:
+        """Remember durably that a batch has been dealt with."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippingReport:
-    """What one pass did."""
+    """What one pass did; `problem` says why it ended before the backlog was empty.
+
+    Of every batch one trace is read back (`verified`). `rejected` traces were refused by the server
+    again and again; `without_artifacts` arrived without their documents. Both stay in the spool for its
+    retention.
+    """
 
     shipped: int = 0
+    verified: int = 0
     damaged: int = 0
     rejected: int = 0
-    pending: bool = False
+    without_artifacts: int = 0
     problem: str | None = None
 
 
-class Cursor:
-    """How far each segment has been shipped; written after the server's acknowledgement."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offsets: dict[str, int] = orjson.loads(path.read_bytes()) if path.is_file() else {}
-
-    def offset(self, segment: Path) -> int:
-        """Return the first byte of the segment that was not shipped."""
-        return self._offsets.get(segment.name, 0)
-
-    def advance(self, segment: Path, offset: int) -> None:
-        """Remember durably that everything before `offset` was shipped."""
-        self._offsets[segment.name] = offset
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps(self._offsets))
-        temporary.replace(self._path)
-
-    def forget(self, known: Iterable[Path]) -> None:
-        """Drop the offsets of segments that are gone."""
-        names = {segment.name for segment in known}
-        self._offsets = {name: offset for name, offset in self._offsets.items() if name in names}
-
-
 class TraceShipper:
-    """One pass at a time: `ship` sends what is new and says how it went; it never raises."""
+    """Ships one pass at a time; a pass never raises for what the server does."""
 
-    def __init__(self, reader: TraceReader, client: MlflowClient, cursor: Cursor) -> None:
-        self._reader = reader
+    def __init__(self, backlog: TraceBacklog, client: MlflowClient) -> None:
+        self._backlog = backlog
         self._client = client
-        self._cursor = cursor
+        self._refusals: dict[str, int] = {}
 
     def ship(self, *, should_stop: Callable[[], bool] = lambda: False) -> ShippingReport:
-        """Ship until the spool is empty, the server fails or `should_stop`."""
-        shipped = damaged = rejected = 0
-        known = self._reader.segments()
-        for segment in known:
-            while not should_stop():
-                batch, lost, offset = self._batch(segment)
-                if not batch and not lost:
-                    break
-                try:
-                    refused = self._send(batch)
-                except DependencyError as error:
-                    return ShippingReport(
-                        shipped=shipped, damaged=damaged, rejected=rejected, pending=True, problem=str(error)
-                    )
-                self._cursor.advance(segment, offset)
-                shipped += len(batch) - refused
-                damaged += lost
-                rejected += refused
-        self._cursor.forget(known)
-        return ShippingReport(shipped=shipped, damaged=damaged, rejected=rejected)
-
-    def _batch(self, segment: Path) -> tuple[list[Trace], int, int]:
-        batch: list[Trace] = []
-        damaged = 0
-        offset = self._cursor.offset(segment)
-        for trace, after in self._reader.read_from(segment, offset):
-            offset = after
-            if trace is None:
-                damaged += 1
-            else:
-                batch.append(trace)
-            if len(batch) >= BATCH_TRACES:
+        """Ship until nothing waits, the server fails or `should_stop`."""
+        shipped = verified = damaged = rejected = without_artifacts = 0
+        problem: str | None = None
+        while not should_stop():
+            batch = self._backlog.next_batch(BATCH_TRACES)
+            if batch is None:
                 break
-        return batch, damaged, offset
-
-    def _send(self, batch: list[Trace]) -> int:
-        if not batch:
-            return 0
-        self._client.send_spans(batch)
-        refused = 0
-        for trace in batch:
             try:
-                uris = {
-                    f"{name.rsplit('.', 1)[0]}_uri": self._client.put_artifact(trace, name, content)
-                    for name, content in trace.artifacts.items()
-                }
-                self._client.send_info(trace, artifact_uris=uris)
+                sent, bare = self._send(batch.traces)
+                if sent:
+                    self._verify(sent[-1])
+                    verified += 1
+            except DependencyError as error:
+                # another server may answer next time
+                self._client.forget_experiment()
+                problem = str(error)
+                break
+            self._backlog.acknowledge(batch)
+            shipped += len(sent)
+            rejected += len(batch.traces) - len(sent)
+            without_artifacts += bare
+            damaged += batch.damaged
+        return ShippingReport(
+            shipped=shipped,
+            verified=verified,
+            damaged=damaged,
+            rejected=rejected,
+            without_artifacts=without_artifacts,
+            problem=problem,
+        )
+
+    def _send(self, traces: Sequence[Trace]) -> tuple[list[Trace], int]:
+        """Return the traces that arrived, and how many of them without their documents."""
+        if not traces:
+            return [], 0
+        try:
+            return list(traces), self._send_all(traces)
+        except DependencyRejectedError:
+            # one bad trace refuses the whole batch; a deleted experiment refuses every trace
+            self._client.forget_experiment()
+        arrived: list[Trace] = []
+        bare = 0
+        for trace in traces:
+            try:
+                bare += self._send_all([trace])
+            except DependencyRejectedError as error:
+                self._count_refusal(trace, error)
+            else:
+                arrived.append(trace)
+        return arrived, bare
+
+    def _send_all(self, traces: Sequence[Trace]) -> int:
+        self._client.send_spans(traces)
+        bare = 0
+        for trace in traces:
+            uris = self._put_artifacts(trace)
+            bare += len(uris) < len(trace.artifacts)
+            self._client.send_info(trace, artifact_uris=uris)
+        return bare
+
+    def _put_artifacts(self, trace: Trace) -> dict[str, str]:
+        uris: dict[str, str] = {}
+        for name, content in trace.artifacts.items():
+            try:
+                uri = self._client.put_artifact(trace, name, content)
             except DependencyRejectedError:
-                # sending it again would be refused again; its spans are there, its tags are not
-                refused += 1
-        return refused
+                # a server without artifact storage still gets the trace
+                continue
+            uris[f"{name.rsplit('.', 1)[0]}_uri"] = uri
+        return uris
+
+    def _count_refusal(self, trace: Trace, error: DependencyRejectedError) -> None:
+        """Return when the trace has been refused often enough to be given up.
+
+        MLflow answers some passing failures of its database like bad content, so one refusal proves nothing.
+        """
+        count = self._refusals.get(trace.trace_id, 0) + 1
+        if count < MAX_REFUSALS:
+            self._refusals[trace.trace_id] = count
+            raise DependencyUnavailableError(f"trace {trace.trace_id}: {error}") from error
+        self._refusals.pop(trace.trace_id, None)
+
+    def _verify(self, trace: Trace) -> None:
+        """Read one trace back: an answer of 200 alone may come from something that is not MLflow."""
+        try:
+            stored = self._client.span_count(trace.trace_id)
+        except DependencyRejectedError:
+            stored = 0
+        if stored < len(trace.spans):
+            raise DependencyUnavailableError(
+                f"MLflow has {stored} of the {len(trace.spans)} spans of trace {trace.trace_id}"
+            )
 
 
 def ship_feedback(client: MlflowClient, events: Iterable[FeedbackEvent]) -> list[str]:
