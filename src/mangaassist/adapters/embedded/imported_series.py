@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -95,6 +96,6 @@ def _as_row(series: Series) -> dict[str, object]:
     }
 
 
-def _from_row(row: dict[str, object]) -> Series:
+def _from_row(row: dict[str, Any]) -> Series:
     lists = ("alt_titles", "authors", "genres", "themes")
-    return Series(**{**row, **{name: tuple(row[name]) for name in lists}})  # type: ignore[arg-type,call-overload]  # written by _as_row
+    return Series(**{**row, **{name: tuple(row[name]) for name in lists}})
