@@ -34,7 +34,7 @@ def wish_of(constraints: Constraints) -> str | None:
 
 def avoided(constraints: Constraints) -> str | None:
     """Return what is not wanted (`grim or dark`); None when nothing was ruled out."""
-    unwanted = (*constraints.exclude_moods, *constraints.exclude_genres)
+    unwanted = (*constraints.exclude_moods, *constraints.exclude_genres, *constraints.exclude_themes)
     return listed(unwanted, conjunction="or") if unwanted else None
 
 

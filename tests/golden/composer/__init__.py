@@ -1,0 +1,1 @@
+"""Questions with their facts, and the answers the composer gives."""
