@@ -17,6 +17,7 @@ Aspect = Literal[
 Cue = Literal[
     "pronoun", "ordinal", "plural", "page", "elliptical", "comparative", "correction", "refusal",
     "another", "compare", "request", "new_topic", "back_to_topic", "general", "mature",
+    "other_reader", "own_reading",
 ]  # fmt: skip
 """How a message leans on the conversation, or breaks with it."""
 

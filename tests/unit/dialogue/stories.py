@@ -215,6 +215,23 @@ STORIES: dict[str, list[T]] = {
     "promotion is not cheaper": [LIKE_BERSERK, t("do you have a coupon?", "D", intent=Intent.PROMOTION)],
     "order words are not products": [LIKE_BERSERK, t("when will my order arrive?", "O", intent=Intent.ORDER_TRACKING)],
     "new title replaces the model": [LIKE_BERSERK, t("something like yotsuba", "R", intent=REC, like="yotsuba", exclude_moods="")],
+    "another reader has another taste": [
+        t("something for my 12 year old nephew who likes football", "R", intent=REC, themes="football", age=12),
+        t("and something for her brother? he likes robots", "r", intent=REC, themes="robots", age=12),
+        t("ok, and for me? something dark", "r", intent=REC, themes="", moods="dark", age=None),
+    ],
+    "are they scary": [HORROR, t("are they scary?", "p", intent=ASK, focus="uzumaki parasyte tomie", aspects="genre")],
+    "someone already has it": [
+        t("a good manga for my son, he is 7", "R", intent=REC, age=7),
+        t("he already has doraemon", "r", intent=REC, age=7, refused="doraemon"),
+    ],
+    "and a bare number": [
+        t("do you have naruto vol 3", "P", volumes=(3,)), t("and 4?", "c", intent=ASK, focus="naruto", volumes=(4,)),
+    ],
+    "question about the focus without a pronoun": [
+        BLEACH, t("how much would the whole set cost", "P", intent=ASK, focus="bleach", aspects="price"),
+    ],
+    "more volumes is a count": [BLEACH, t("how many more volumes are left in that series", "P", intent=ASK, focus="bleach")],
     "a question does not lose the wishes": [
         t("horror under $15", "R", "uzumaki parasyte", genres="horror", max_price=15),
         t("who wrote the first one", "p", intent=ASK, focus="uzumaki"),

@@ -51,8 +51,8 @@ _ASPECTS: Final[tuple[tuple[Aspect, str], ...]] = (
         r"\b(?:hard[\s-]?(?:cover|back)s?|paper[\s-]?backs?|soft[\s-]?covers?|digital(?:ly)?|e-?books?"
         r"|kindle|epub|formats?|physical)\b"),
     ("genre",
-        r"\b(?:what|which) (?:genre|kind of (?:manga|story|series))\b|\bgenres?\b|\bis (?:it|that|this"
-        r"|\x01+) (?:a |an )?(?:horror|romance|shou?nen|shou?jo|seinen|josei|comedy|scary|sad|funny|dark"
+        r"\b(?:what|which) (?:genre|kind of (?:manga|story|series))\b|\bgenres?\b|\b(?:is|are) (?:it|that|this|they|those|these"
+        r"|\x01+) (?:a |an |too |very )?(?:horror|romance|shou?nen|shou?jo|seinen|josei|comedy|scary|sad|funny|dark"
         r"|violent|gory)\b"),
     ("language",
         r"\b(?:in|an?|the) (?:english|japanese|french|german|spanish|italian|korean|chinese|portuguese)\b"

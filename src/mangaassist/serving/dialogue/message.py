@@ -31,7 +31,7 @@ REFUSED_BEFORE: Final = (
     r"(?:\bnot(?: like)?|\bexcept(?: for)?|\bbesides|\bother than|\bapart from|\banything but|\bisn'?t"
     r"|\bhated|\b(?:didn'?t|don'?t) (?:like|want)"
     r"|\b(?:already|i'?ve|have|i) (?:already )?(?:read|own|owned|got|have|seen)"
-    r"|\balready have)\s+(?:the |all of |of )*$"
+    r"|\balready (?:have|has|owns))\s+(?:the |all of |of )*$"
 )
 
 

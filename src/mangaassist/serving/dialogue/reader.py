@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Final
 
 from mangaassist.domain.chat import PageContext
 from mangaassist.domain.dialogue import Aspect, Constraints, Cue, DialogueState, Reading
-from mangaassist.domain.intents import IntentDecision
+from mangaassist.domain.intents import Intent, IntentDecision
 from mangaassist.ports.sessions import SessionContext
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.dialogue.merging import has_anything
@@ -39,6 +40,9 @@ class DialogueReader:
         self._texts = tuple(texts)
         self._parser = MessageParser(catalog.all_series(), self._texts)
         self._resolver = TextResolver(self._title_of)
+        self._bare_number = re.compile(
+            r"\W*(?:and|or|what about|how about|then)?\s*(?:number |no\.? ?)?(\d{1,3})(?: too)?\W*"
+        )
 
     def renew(self) -> None:
         """Learn the catalogue anew, after an import; tenths of a second, so call it off the loop."""
@@ -68,8 +72,7 @@ class DialogueReader:
             state=state,
             mentioned_series=named,
             aspects=_aspects(parsed),
-            volumes=parsed.quantities.volumes
-            or ((referents.volume,) if referents.volume is not None else ()),
+            volumes=self._volumes(parsed, referents, state),
             order_ids=parsed.references.order_ids,
             product_ids=self._products_named(parsed, referents),
             ordinal=parsed.references.ordinals[0] if parsed.references.ordinals else None,
@@ -78,10 +81,7 @@ class DialogueReader:
             withdrawn=parsed.tastes.withdrawn,
             cues=tuple(sorted(parsed.references.cues)),
         )
-        resolved = self._resolver.resolve(
-            reading, referents=referents.series_ids, previous_text=_previous_text(session)
-        )
-        return replace(reading, resolved_text=resolved)
+        return replace(reading, resolved_text=self._resolver.with_titles(message, referents.series_ids))
 
     def settle(
         self, reading: Reading, decision: IntentDecision, session: SessionContext
@@ -97,9 +97,12 @@ class DialogueReader:
                 stage="rule:dialogue",
                 runner_up=decision.intent,
             )
-        reading = replace(reading, state=next_state(reading, intent, session.state))
-        referents = () if _names_itself(reading) else reading.mentioned_series
-        resolved = self._resolver.resolve(reading, referents=referents, previous_text=_previous_text(session))
+        before = session.state
+        reading = replace(reading, state=next_state(reading, intent, before))
+        if intent is Intent.PRODUCT_QUESTION and reading.state.focus_series and not reading.mentioned_series:
+            reading = replace(reading, follow_up=True)
+        previous_text = session.turns[-1].user_text if session.turns and before.topic is intent else None
+        resolved = self._resolver.complete(reading, intent=intent, previous_text=previous_text)
         return decision, replace(reading, resolved_text=resolved)
 
     def _named(self, parsed: Message, referents: Referents, stated: Constraints) -> tuple[str, ...]:
@@ -156,6 +159,14 @@ class DialogueReader:
                 )
         return False
 
+    def _volumes(self, parsed: Message, referents: Referents, state: DialogueState) -> tuple[int, ...]:
+        if parsed.quantities.volumes:
+            return parsed.quantities.volumes
+        if referents.volume is not None:
+            return (referents.volume,)
+        bare = self._bare_number.fullmatch(parsed.masked) if state.focus_volume is not None else None
+        return (int(bare[1]),) if bare else ()
+
     def _products_named(self, parsed: Message, referents: Referents) -> tuple[str, ...]:
         return parsed.references.product_ids or (() if parsed.named else referents.product_ids)
 
@@ -173,6 +184,8 @@ def _leans(parsed: Message, state: DialogueState, referents: Referents) -> bool:
         return False
     words = len(parsed.tokens)
     whole = bool(parsed.named or parsed.liked or parsed.unknown_title)
+    if parsed.refused and not whole:
+        return True
     if whole and not cues & {"correction", "elliptical", "compare", "refusal"}:
         return False
     if cues & _LEANING:
@@ -193,11 +206,3 @@ def _aspects(parsed: Message) -> tuple[Aspect, ...]:
     if "compare" in parsed.references.cues and "compare" not in aspects:
         aspects.append("compare")
     return tuple(aspects)
-
-
-def _names_itself(reading: Reading) -> bool:
-    return not any(cue in ("pronoun", "ordinal", "plural", "page") for cue in reading.cues)
-
-
-def _previous_text(session: SessionContext) -> str | None:
-    return session.turns[-1].user_text if session.turns else None

@@ -61,12 +61,18 @@ _CUES: Final[tuple[tuple[Cue, str], ...]] = (
         r"\b(?:(?<!make )(?<!is )it(?! (?:possible|safe|true|says?))|(?<=is )it(?! (?:possible|safe to"
         r"|true|ok to))|its|it's|(?<!to )(?<!for )the (?:series|manga|book|title|story)|same one"
         r"|that (?:one|series|manga|book|title|volume|set)|(?:is|was|does|did|for|of|about|read|like"
-        r"|has) that)\b|\bthat\W*$"),
+        r"|has) that)\b|\bthat\W*$|^that(?:'s|s)?\b"),
     ("elliptical",
         r"^(?:and|or|but|what about|how about|also|ok(?:ay)?(?: so| and| but)?|so|then|in|with|without|for"
         r"|as|on|not|no|less|more|too|any|something|under|below|instead|also|same|actually|only|just|even"
         r"|preferably|maybe|hm+)\b"),
     ("mature", r"\b(?:18\+|adults? only|for adults|for an adult|mature|explicit|uncensored|nsfw|r-?rated)\b"),
+    ("other_reader", r"\bfor (?:my|her|his|our|their)\b"),
+    (
+        "own_reading",
+        r"\bfor (?:me|myself)\b|\bfor my (?:wife|husband|mom|mum|dad|mother|father|boss|girlfriend"
+        r"|boyfriend|partner|coworker)\b",
+    ),
     ("general",
         r"\b(?:orders?|ordered|package|parcel|shipping|ship|shipped|delivery|deliver\w*|tracking|returns?"
         r"|returned|returning|refund\w*|exchange|coupons?|promo\w*|discount\w*|voucher|deals?|sale"
@@ -85,7 +91,7 @@ _DIRECTIONS: Final[tuple[tuple[Direction, str], ...]] = (
         "shorter",
         r"\b(?:shorter|fewer volumes|less volumes|not (?:so|as|that) long|too long|too many volumes)\b",
     ),
-    ("longer", r"\b(?:longer|more volumes|too short|not (?:so|as|that) short)\b"),
+    ("longer", r"\b(?:longer|(?<!many )more volumes|too short|not (?:so|as|that) short)\b"),
     ("newer", r"\b(?:newer|more recent|too old|more modern)\b"),
     ("older", r"\b(?:(?:anything|something|one|but|an?) older|more classic|too new)\b"),
 )

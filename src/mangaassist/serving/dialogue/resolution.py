@@ -22,18 +22,24 @@ class TextResolver:
             r"those(?: (?:two|three))?|these|them|they|it|this|that)(?=[\s?.!,;']|$)(?!')"
         )
 
-    def resolve(self, reading: Reading, *, referents: Sequence[str], previous_text: str | None) -> str:
-        """Return the message readable without its conversation."""
+    def with_titles(self, text: str, series_ids: Sequence[str]) -> str:
+        """Return the text with its first reference ("it", "the second one") replaced by titles."""
+        titles = " and ".join(title for one in series_ids if (title := self._title_of(one)))
+        match = self._reference.search(fold(text)) if titles else None
+        if match is None:
+            return text
+        return text[: match.start()] + titles + text[match.end() :]
+
+    def complete(self, reading: Reading, *, intent: Intent, previous_text: str | None) -> str:
+        """Return the message readable without its conversation; its references are replaced already."""
         if not reading.follow_up:
-            return self._with_titles(reading.text, referents) if referents else reading.text
-        topic = reading.state.topic
-        if topic is Intent.PRODUCT_QUESTION:
-            return self._about_products(reading, referents)
-        if topic is Intent.RECOMMENDATION:
-            text = self._with_titles(reading.text, referents) if referents else reading.text
+            return reading.resolved_text
+        if intent is Intent.PRODUCT_QUESTION:
+            return self._about_products(reading)
+        if intent is Intent.RECOMMENDATION:
             wish = self.describe(reading.state.constraints)
-            return f"{text} ({wish})" if wish else text
-        return f"{previous_text} {reading.text}" if previous_text else reading.text
+            return f"{reading.resolved_text} ({wish})" if wish else reading.resolved_text
+        return f"{previous_text} {reading.text}" if previous_text else reading.resolved_text
 
     def describe(self, constraints: Constraints) -> str:
         """Return the constraints in a few words, for a search."""
@@ -59,22 +65,14 @@ class TextResolver:
             parts.append("not " + ", ".join(unwanted))
         return ", ".join(parts)
 
-    def _about_products(self, reading: Reading, referents: Sequence[str]) -> str:
-        subjects = reading.state.focus_series
-        named = [title for one in subjects if (title := self._title_of(one))]
-        lowered = fold(reading.text)
-        if all(fold(title) in lowered for title in named):
-            return reading.text
-        replaced = self._with_titles(reading.text, referents or subjects)
-        volume = reading.state.focus_volume
-        told = f" volume {volume}" if volume is not None and str(volume) not in replaced else ""
-        if replaced != reading.text:
-            return replaced + (f" ({named[0]}{told})" if told and len(named) == 1 else "")
-        return f"{' and '.join(named)}{told}: {reading.text}"
-
-    def _with_titles(self, text: str, series_ids: Sequence[str]) -> str:
-        titles = " and ".join(title for one in series_ids if (title := self._title_of(one)))
-        match = self._reference.search(fold(text))
-        if not titles or match is None:
+    def _about_products(self, reading: Reading) -> str:
+        text = reading.resolved_text
+        named = [title for one in reading.state.focus_series if (title := self._title_of(one))]
+        if not named:
             return text
-        return text[: match.start()] + titles + text[match.end() :]
+        volume = reading.state.focus_volume
+        told = f" volume {volume}" if volume is not None and str(volume) not in text else ""
+        lowered = fold(text)
+        if all(fold(title) in lowered for title in named):
+            return f"{text} ({named[0]}{told})" if told and len(named) == 1 else text
+        return f"{' and '.join(named)}{told}: {text}"

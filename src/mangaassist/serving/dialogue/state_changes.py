@@ -65,11 +65,18 @@ def _recommending(reading: Reading, before: DialogueState) -> DialogueState:
         corrects = "correction" in cues and has_taste(reading.stated) and not _adds(reading.text)
         suggests_other = bool(reading.stated.genres) and _proposes(reading.text)
         base = before.constraints
+        other_reader = bool(cues & {"other_reader", "own_reading"}) and has_taste(reading.stated)
+        if "own_reading" in cues:
+            base = replace(base, reader_age=None)
         if "correction" in cues and reading.mentioned_series and base.like_series:
             reading = replace(reading, stated=replace(reading.stated, like_series=reading.mentioned_series))
-        constraints = merge(base, reading, replace_taste=instead or corrects or suggests_other)
+        constraints = merge(
+            base, reading, replace_taste=instead or corrects or suggests_other or other_reader
+        )
     elif before.topic in SHOPPING and "new_topic" not in cues:
-        constraints = merge(lasting(before.constraints), reading, replace_taste=True)
+        kept = lasting(before.constraints)
+        kept = replace(kept, reader_age=None) if "own_reading" in cues else kept
+        constraints = merge(kept, reading, replace_taste=True)
     else:
         constraints = merge(Constraints(), reading, replace_taste=True)
     compared = reading.mentioned_series if "compare" in cues else ()
@@ -87,7 +94,8 @@ def _recommending(reading: Reading, before: DialogueState) -> DialogueState:
 
 def _questioning(reading: Reading, before: DialogueState) -> DialogueState:
     subjects = reading.mentioned_series
-    if not subjects and reading.follow_up and reading.unknown_title is None:
+    about_focus = reading.follow_up or (bool(reading.aspects) and before.topic in SHOPPING)
+    if not subjects and about_focus and reading.unknown_title is None and not reading.stated.authors:
         subjects = before.focus_series or before.listed_series[:1]
     same = bool(subjects) and subjects == before.focus_series
     other_edition = reading.stated.kind in _BUNDLES

@@ -150,6 +150,10 @@ _ENDS_SCOPE_TEXT = """
 but and with please just only though rather instead something want prefer maybe
 """
 _ENDS_SCOPE: Final = frozenset(_ENDS_SCOPE_TEXT.split())
+_POSSESSIVE: Final = frozenset(
+    ["my", "her", "his", "our", "your", "their", "twin", "little", "big", "older", "younger"]
+)
+_RELATIVES: Final = frozenset(["brother", "sister", "sibling", "twin", "father", "mother", "family"])
 _NEVER_A_THEME_TEXT = """
 fans books classic summer student teacher children friends 1990s 1970s sequel prequel spin-off media
 editor secrets promise passion growth hope loss failure letters debt second chance coins makeup
@@ -199,6 +203,9 @@ class TasteParser:
                 index += 1
                 continue
             phrase, taste = found
+            if index and tokens[index - 1].norm in _POSSESSIVE and words[index] in _RELATIVES:
+                index += length  # "my brother" is a reader, not a theme
+                continue
             polarity = self._polarity(folded, tokens, index, titles)
             if polarity == "wanted":
                 wanted.add(taste if phrase in WANTED or phrase not in UNWANTED else Taste())

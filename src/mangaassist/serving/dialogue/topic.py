@@ -18,6 +18,8 @@ _ABOUT_ORDERS: Final = frozenset(
     {Intent.ORDER_TRACKING, Intent.RETURN_REQUEST, Intent.CHECKOUT_HELP, Intent.ESCALATION, Intent.FAQ}
 )
 _REFERRING: Final = frozenset({"pronoun", "ordinal", "plural", "page"})
+_QUESTION_VERBS: Final = frozenset({"is", "are", "does", "did", "was", "were", "has", "will"})
+_POINTERS: Final = frozenset({"it", "they", "that", "those", "these", "this", "the", "both", "either"})
 _OF_EDITIONS: Final = frozenset({"editions", "format", "language"})
 _ASKING_FOR_MORE: Final = frozenset({"another", "refusal"})
 
@@ -101,6 +103,8 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
     ):
         return Intent.PRODUCT_QUESTION
     narrows_list = state.topic is Intent.RECOMMENDATION and (stated.status or stated.anime is not None)
+    if refers and pointed_at and opens_as_question(reading.text):
+        return Intent.PRODUCT_QUESTION
     if has_taste(stated) or reading.withdrawn or narrows_list or _refines(reading):
         return Intent.RECOMMENDATION
     if reading.aspects and pointed_at:
@@ -108,6 +112,12 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
     if reading.mentioned_series or "ordinal" in cues:
         return Intent.PRODUCT_QUESTION
     return None
+
+
+def opens_as_question(text: str) -> bool:
+    """Tell whether a text begins by asking something of what is pointed at: "are they scary?"."""
+    words = [word for word in text.lower().split() if word.strip(",.") not in ("and", "so", "ok", "but")]
+    return len(words) > 1 and words[0] in _QUESTION_VERBS and words[1].strip("?,.") in _POINTERS
 
 
 def _asks_of_product(reading: Reading) -> bool:
