@@ -1,0 +1,1 @@
+"""Stories through the real product: real processes, real HTTP, a real MLflow server."""
