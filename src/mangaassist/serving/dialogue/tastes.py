@@ -183,8 +183,8 @@ class TasteParser:
             self._learn(tokenizer.words(genre), genre, Taste(genres=(genre,)), replace=True)
         for phrase, taste in WANTED.items():
             self._learn(tuple(phrase.split()), phrase, taste, replace=True)
-        for phrase, taste in UNWANTED.items():
-            self._learn(tuple(phrase.split()), phrase, taste)
+        for phrase in UNWANTED:
+            self._learn(tuple(phrase.split()), phrase, Taste())
         self._longest: dict[str, int] = {}
         for words in self._phrases:
             self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
@@ -208,7 +208,7 @@ class TasteParser:
                 continue
             polarity = self._polarity(folded, tokens, index, titles)
             if polarity == "wanted":
-                wanted.add(taste if phrase in WANTED or phrase not in UNWANTED else Taste())
+                wanted.add(taste)
             else:
                 meant = UNWANTED.get(phrase, taste)
                 if polarity == "unwanted":

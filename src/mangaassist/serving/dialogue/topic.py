@@ -109,7 +109,7 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
         return Intent.RECOMMENDATION
     if reading.aspects and pointed_at:
         return Intent.PRODUCT_QUESTION
-    if reading.mentioned_series or "ordinal" in cues:
+    if (reading.mentioned_series or "ordinal" in cues) and "request" not in cues:
         return Intent.PRODUCT_QUESTION
     return None
 
