@@ -16,7 +16,8 @@ class SearchIndex(Protocol):
 
     Every implementation promises: filters are exact (every hit satisfies them and no satisfying
     chunk is missed because of them); the dense leg is exact up to 200,000 chunks; readers see whole
-    generations only; legs return hits best first, ties by chunk id.
+    generations only; legs return hits best first, ties by chunk id. Beside its metadata every chunk can be
+    filtered by `kind` and, with `in` and `not_in`, by `chunk_id`.
     """
 
     @property
@@ -32,6 +33,10 @@ class SearchIndex(Protocol):
     @property
     def size(self) -> int:
         """Number of chunks."""
+        ...
+
+    def pinned(self) -> SearchIndex:
+        """Return a view that stays on the generation served now: for calls that must agree."""
         ...
 
     def lexical(self, text: str, *, limit: int, filters: Sequence[Filter] = ()) -> list[Hit]:
