@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A child process: its arguments and what its environment has besides ours."""
-
-    arguments: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...] = ()
+from mangaassist.jobs.command import Command
 
 
 def mlflow_server_command(directory: Path, *, host: str, port: int) -> Command:
@@ -20,7 +13,8 @@ def mlflow_server_command(directory: Path, *, host: str, port: int) -> Command:
 
     Measured: four workers and the job runner cost 2 GB and 16 processes, this costs 2 processes.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    folder = directory.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     return Command(
         arguments=(
             sys.executable,
@@ -34,13 +28,14 @@ def mlflow_server_command(directory: Path, *, host: str, port: int) -> Command:
             "--workers",
             "1",
             "--backend-store-uri",
-            f"sqlite:///{directory / 'mlflow.db'}",
+            f"sqlite:///{folder / 'mlflow.db'}",
             "--artifacts-destination",
-            str(directory / "artifacts"),
+            str(folder / "artifacts"),
             "--serve-artifacts",
         ),
-        environment=(
-            ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"),
-            ("MLFLOW_DISABLE_TELEMETRY", "true"),
-        ),
+        environment={
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+        },
     )

@@ -37,7 +37,7 @@ class _Written:
 
 
 class SpoolTraceSink:
-    """A `TraceSink` on disk: one write and one fsync a batch, off the request path.
+    """A `TraceSink` on disk: one write and one fsync a batch, in a thread that the first trace starts.
 
     Bounded in memory and on disk: what does not fit is dropped and counted by reason. Whether a trace
     has been shipped is read from the worker's cursor (`shipped_offsets`).
@@ -75,10 +75,6 @@ class SpoolTraceSink:
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="trace-spool", daemon=True)
 
-    def open(self) -> None:
-        """Start the writing thread; traces accepted before wait for it."""
-        self._thread.start()
-
     def accept(self, trace: Trace) -> None:
         """Queue a trace; counts it as dropped when the queue is full or the sink is closed."""
         with self._changed:
@@ -89,6 +85,8 @@ class SpoolTraceSink:
             else:
                 self._queue.append(trace)
                 self._accepted += 1
+                if self._thread.ident is None:
+                    self._thread.start()
                 if len(self._queue) in (1, self._limits.batch_traces):
                     self._changed.notify_all()
 

@@ -35,6 +35,7 @@ class MlflowClient:
         self.url = url.rstrip("/")
         self._experiment = experiment
         self._experiment_id: str | None = None
+        self.known_experiment_id: str | None = None
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
 
     def close(self) -> None:
@@ -52,6 +53,7 @@ class MlflowClient:
         """Return the id of the experiment, created when it does not exist; resolved once."""
         if self._experiment_id is None:
             self._experiment_id = self._find_experiment() or self._create_experiment()
+            self.known_experiment_id = self._experiment_id
         return self._experiment_id
 
     def forget_experiment(self) -> None:
@@ -141,11 +143,6 @@ class MlflowClient:
         answer = self._call("GET", f"/api/3.0/mlflow/traces/{mlflow_id(trace_id)}")
         info: dict[str, Any] = orjson.loads(answer.content)["trace"]["trace_info"]
         return info
-
-    def trace_page(self, trace_id: str) -> str:
-        """Return the address of a trace's page."""
-        experiment = f"{self.url}/#/experiments/{self.experiment_id()}"
-        return f"{experiment}/traces?selectedEvaluationId={mlflow_id(trace_id)}"
 
     def _find_experiment(self) -> str | None:
         try:

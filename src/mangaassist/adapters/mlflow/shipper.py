@@ -55,8 +55,8 @@ class TraceShipper:
     def ship(self, *, should_stop: Callable[[], bool] = lambda: False) -> ShippingReport:
         """Ship until nothing waits, the server fails or `should_stop`."""
         shipped = verified = damaged = rejected = without_artifacts = 0
-        problem: str | None = None
-        while not should_stop():
+        problem = self._connect()
+        while problem is None and not should_stop():
             batch = self._backlog.next_batch(BATCH_TRACES)
             if batch is None:
                 break
@@ -83,6 +83,14 @@ class TraceShipper:
             without_artifacts=without_artifacts,
             problem=problem,
         )
+
+    def _connect(self) -> str | None:
+        """Make sure that the experiment exists; return why it cannot be."""
+        try:
+            self._client.experiment_id()
+        except DependencyError as error:
+            return str(error)
+        return None
 
     def _send(self, traces: Sequence[Trace]) -> tuple[list[Trace], int]:
         """Return the traces that arrived, and how many of them without their documents."""

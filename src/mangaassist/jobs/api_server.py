@@ -1,0 +1,33 @@
+"""The API process: uvicorn around the composed application."""
+
+from __future__ import annotations
+
+from mangaassist.bootstrap.processes import export_settings
+from mangaassist.bootstrap.settings import Settings, load_settings
+
+APPLICATION = "mangaassist.bootstrap.api:create_application"
+GRACEFUL_SHUTDOWN_S = 5
+
+
+def run_api_server(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; open answers are finished, for at most a few seconds."""
+    import uvicorn
+
+    # uvicorn imports the application by name, in each of its worker processes
+    export_settings(settings)
+    uvicorn.run(
+        APPLICATION,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws_max_size=settings.max_body_bytes,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+    )
+
+
+if __name__ == "__main__":
+    run_api_server(load_settings())
