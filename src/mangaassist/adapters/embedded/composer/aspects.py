@@ -25,6 +25,7 @@ from mangaassist.domain.dialogue import Aspect, Constraints
 from mangaassist.domain.wording import capitalised, day, listed, money, volume_range
 
 _ASKS_FOR_THE_END = re.compile(r"\b(?:finish\w*|complete\w*|over|ended?|done|concluded)\b", re.IGNORECASE)
+_ASKS_FOR_THE_NEXT = re.compile(r"\b(?:next|newest|upcoming)\b", re.IGNORECASE)
 _MAX_OFFERS = 3
 _MAX_EDITIONS = 4
 
@@ -96,9 +97,9 @@ def stock(inquiry: Inquiry) -> str:
     offers = inquiry.meant
     if not offers:
         return f"I have no offer for {_what(inquiry)} at the moment."
-    clauses = [
-        f"{offer_name(product)} is {availability(product, inquiry.now)}" for product in offers[:_MAX_OFFERS]
-    ]
+    if len(offers) == 1 and availability(offers[0], inquiry.now) is None:
+        return f"I can't see at the moment whether {_named(inquiry, offers[0])} is in stock."
+    clauses = [_stocked(product, inquiry.now) for product in offers[:_MAX_OFFERS]]
     return f"{_of_title(inquiry, clauses[0])}{''.join(f', {clause}' for clause in clauses[1:])}."
 
 
@@ -170,15 +171,18 @@ def formats(inquiry: Inquiry) -> str:
 
 def release_date(inquiry: Inquiry) -> str:
     """Answer when it came or comes out."""
-    dated = [product for product in inquiry.meant if product.release_date is not None]
+    today = inquiry.now.date()
+    dated = [(product, product.release_date) for product in inquiry.meant if product.release_date is not None]
+    if _ASKS_FOR_THE_NEXT.search(inquiry.question) and not inquiry.volumes:
+        offers = [(product, product.release_date) for product in inquiry.products]
+        dated = [(product, when) for product, when in offers if when is not None and when > today]
+        if not dated:
+            return f"I have no date for the next volume of {inquiry.series.title}."
     if not dated:
         return f"I have no release date for {_what(inquiry)}."
-    today = inquiry.now.date()
     clauses = [
-        f"{offer_name(product)} {'comes out on' if product.release_date > today else 'is on sale since'} "
-        f"{day(product.release_date, now=inquiry.now)}"
-        for product in dated[:_MAX_OFFERS]
-        if product.release_date is not None
+        f"{offer_name(one)} {'comes out' if when > today else 'went on sale'} on {day(when, now=inquiry.now)}"
+        for one, when in dated[:_MAX_OFFERS]
     ]
     return f"{_of_title(inquiry, clauses[0])}{''.join(f', {clause}' for clause in clauses[1:])}."
 
@@ -334,6 +338,13 @@ def _named(inquiry: Inquiry, product: Product) -> str:
     return name if title.casefold() in name.casefold() else f"{name} of {title}"
 
 
+def _stocked(product: Product, now: datetime) -> str:
+    available = availability(product, now)
+    return (
+        f"{offer_name(product)} is {available}" if available else f"{offer_name(product)} is of unknown stock"
+    )
+
+
 def _priced(product: Product) -> str:
     amount = "without a price at the moment" if product.price_usd is None else money(product.price_usd)
     return f"{offer_name(product)} is {amount}"
@@ -344,7 +355,7 @@ def _of_title(inquiry: Inquiry, clause: str) -> str:
     title = inquiry.series.title
     if title.casefold() in clause.casefold():
         return capitalised(clause)
-    for verb in (" is ", " has ", " comes out ", " as ", " in "):
+    for verb in (" is ", " has ", " comes out ", " went on ", " as ", " in "):
         name, found, rest = clause.partition(verb)
         if found:
             return f"{capitalised(name)} of {title}{verb}{rest}"

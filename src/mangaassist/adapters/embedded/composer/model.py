@@ -38,9 +38,10 @@ Writer = Callable[[AnswerFacts, Voice], Draft]
 
 
 def _recommend_or_compare(facts: AnswerFacts, voice: Voice) -> Draft:
-    wants_comparison = (
-        "compare" in facts.reading.aspects and len(facts.subjects) > 1 and voice.limits.max_titles > 1
-    )
+    liked = facts.constraints.like_series
+    asked_about = [item for item in facts.subjects if item.series.series_id not in liked]
+    asks = "compare" in facts.reading.aspects or len(asked_about) > 1
+    wants_comparison = asks and len(facts.subjects) > 1 and voice.limits.max_titles > 1
     return compare(facts, voice) if wants_comparison else recommend(facts, voice)
 
 

@@ -16,8 +16,8 @@ from mangaassist.domain.wording import day, listed, money
 _MOST_ORDERS = 3
 _FRAME_WORDS = 45
 _BY_STEPS = re.compile(
-    r"\b(?:how (?:do|can|to)|start|cancel\w*|damag\w*|torn|bent|broken?|crushed|dented|scuffed|soaked|wet|"
-    r"wrong|missing|misprint\w*|blurry|upside)\b",
+    r"\b(?:how (?:do|can|to)|start|cancel\w*|damag\w*|torn|bent|broken?|crushed|dent|dented|scuffed|soaked|"
+    r"wet|wrong|missing|misprint\w*|blurry|upside)\b",
     re.IGNORECASE,
 )
 _RETURN_PERIOD = re.compile(r"(\d+) days from the day of delivery")

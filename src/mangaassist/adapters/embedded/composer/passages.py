@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mangaassist.adapters.embedded.composer.phrasing import sentences
 from mangaassist.adapters.embedded.composer.word_lists import FUNCTION_WORDS
@@ -35,6 +36,7 @@ _SYNONYMS = (
     ("us", "usa", "america", "states"),
     ("opened", "unsealed", "unwrapped", "open"),
 )
+_SYNONYM_OF = {word: group[0] for group in _SYNONYMS for word in group}
 _MONEY = re.compile(r"\$\d")
 _PERIOD = re.compile(
     r"\d[\d–-]*\s+(?:business\s+)?(?:day|hour|week|month|minute|year)s?\b|\d\s*[ap]\.m\.", re.IGNORECASE
@@ -79,21 +81,15 @@ def extract(
 
     With `steps` the passage is quoted from its beginning as far as it goes, for help that comes in steps.
     """
-    bodies = [(passage, body_of(passage)) for passage in passages]
-    bodies = [(passage, body) for passage, body in bodies if body]
-    if not bodies:
+    quotable = [(passage, body) for passage in passages if (body := body_of(passage))]
+    if not quotable:
         return None
     wanted = terms(question)
-    weights = _weights(wanted, [sentence for _, body in bodies for sentence in body])
-    best: tuple[float, Passage, list[str], float] | None = None
-    for rank, (passage, body) in enumerate(bodies):
-        coverage = _coverage(wanted, weights, passage.text)
-        in_title = _coverage(wanted, weights, passage.title)
-        score = coverage + _TITLE_SHARE * in_title + _RANK_PRIOR / (1 + rank)
-        if best is None or score > best[0]:
-            best = (score, passage, body, coverage)
-    assert best is not None
-    _, passage, body, coverage = best
+    weights = _weights(wanted, [sentence for _, body in quotable for sentence in body])
+    passage, body = max(
+        enumerate(quotable), key=lambda entry: _fit(wanted, weights, passage=entry[1][0], rank=entry[0])
+    )[1]
+    coverage = _coverage(wanted, weights, passage.text)
     if steps or coverage < CLOSE_ENOUGH:
         chosen = _beginning(body, max_words=max_words, max_sentences=max_sentences if steps else 2)
     else:
@@ -130,11 +126,11 @@ def terms(text: str) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=8_192)
 def _normal(token: str) -> str:
     word = token.strip("'.,")
-    for group in _SYNONYMS:
-        if word in group:
-            return group[0]
+    if word in _SYNONYM_OF:
+        return _SYNONYM_OF[word]
     for ending, kept in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)] + kept
@@ -144,6 +140,12 @@ def _normal(token: str) -> str:
 def _weights(wanted: frozenset[str], everything: Sequence[str]) -> dict[str, float]:
     frequency = Counter(term for sentence in everything for term in terms(sentence) & wanted)
     return {term: math.log((len(everything) + 1) / (frequency[term] + 0.5)) + 0.1 for term in wanted}
+
+
+def _fit(wanted: frozenset[str], weights: dict[str, float], *, passage: Passage, rank: int) -> float:
+    """Return how likely a passage is the right one, retrieval's own order included."""
+    in_title = _TITLE_SHARE * _coverage(wanted, weights, passage.title)
+    return _coverage(wanted, weights, passage.text) + in_title + _RANK_PRIOR / (1 + rank)
 
 
 def _coverage(wanted: frozenset[str], weights: dict[str, float], text: str) -> float:

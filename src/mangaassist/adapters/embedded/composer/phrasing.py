@@ -127,14 +127,14 @@ def offer_name(product: Product) -> str:
     return product.title
 
 
-def availability(product: Product, now: datetime) -> str:
-    """Return whether it can be had, as the end of `It is …`."""
+def availability(product: Product, now: datetime) -> str | None:
+    """Return whether it can be had, as the end of `It is …`; None when the stock is unknown."""
     if product.release_date is not None and product.release_date > now.date():
         return f"a preorder, due on {day(product.release_date, now=now)}"
     if product.kind == "digital":
         return "available at once"
     if product.stock is None:
-        return "of unknown stock just now"
+        return None
     if product.stock == 0:
         return "out of stock at the moment"
     if product.stock <= _FEW_COPIES:
@@ -148,10 +148,14 @@ def availability(product: Product, now: datetime) -> str:
 
 def offer(product: Product, now: datetime) -> str:
     """Return name, price and availability as one clause without a full stop."""
-    name = offer_name(product)
+    name, available = offer_name(product), availability(product, now)
+    if product.price_usd is None and available is None:
+        return f"I can see neither price nor stock of {name}"
     if product.price_usd is None:
-        return f"{name} is {availability(product, now)}, though I cannot see its price"
-    return f"{name} is {money(product.price_usd)} and {availability(product, now)}"
+        return f"{name} is {available}, though I can't see its price"
+    if available is None:
+        return f"{name} is {money(product.price_usd)}, though I can't see its stock"
+    return f"{name} is {money(product.price_usd)} and {available}"
 
 
 def starting_offer(products: Sequence[Product]) -> Product | None:

@@ -41,7 +41,11 @@ def answer_product_question(facts: AnswerFacts, voice: Voice) -> Draft:
 
 
 def _aspects(facts: AnswerFacts) -> tuple[Aspect, ...]:
-    return facts.reading.aspects or (facts.reading.state.aspects if facts.reading.follow_up else ())
+    reading = facts.reading
+    if reading.aspects or not reading.follow_up:
+        return reading.aspects
+    about_an_offer = set(reading.state.aspects) & {"price", "stock", "release_date", "product_id"}
+    return reading.state.aspects if about_an_offer or not reading.volumes else ()
 
 
 def _about(
@@ -83,7 +87,9 @@ def _with_pronoun(text: str | None, title: str, *, named: bool) -> str | None:
     """Say `it` for a series that the answer has named already."""
     if text is None or not named:
         return text
-    return capitalised(text.replace(f" of {title}", "").replace(title, "it"))
+    verbs = r"(?= (?:is|has|was|began|comes|in|runs)\b)"
+    shortened = re.sub(rf" of {re.escape(title)}{verbs}", "", text)
+    return capitalised(re.sub(rf"{re.escape(title)}{verbs}", "it", shortened))
 
 
 def _overview(draft: Draft, facts: AnswerFacts, inquiry: aspects.Inquiry) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mangaassist.adapters.embedded.composer.draft import Draft, Weight
-from mangaassist.adapters.embedded.composer.passages import Extract, extract, terms
+from mangaassist.adapters.embedded.composer.passages import CLOSE_ENOUGH, Extract, extract, terms
 from mangaassist.adapters.embedded.composer.phrasing import sentences
 from mangaassist.adapters.embedded.composer.policy import quote
 from mangaassist.adapters.embedded.composer.voice import Voice
@@ -16,6 +16,9 @@ from mangaassist.domain.wording import day, last_day, listed, round_money
 
 _MOST_OFFERS = 3
 _FRAME_WORDS = 35
+_ASKS_FOR_BALANCE = re.compile(
+    r"\b(?:my|how many|many) (?:club )?points\b|\bpoints? balance\b", re.IGNORECASE
+)
 _CODE = re.compile(r"\b(?=[A-Za-z]*\d)[A-Za-z]{3,}\d{1,4}\b|\b[A-Z]{6,}\b")
 # words that ask for offers as such and tell none apart
 _GENERAL_TERMS = terms(" ".join(OFFER_WORDS))
@@ -25,14 +28,18 @@ def answer_promotion(facts: AnswerFacts, voice: Voice) -> Draft:
     """Return the deals that matter for the question, or the rule that answers it."""
     draft = Draft()
     question = facts.reading.resolved_text
-    if "point" in question.casefold():
+    if _ASKS_FOR_BALANCE.search(question):
         _balance(draft, facts)
+        if facts.customer is None or re.search(r"\bhow many\b|\bbalance\b", question, re.IGNORECASE):
+            return draft
     code = _asked_code(facts)
     if code is not None:
         _about_code(draft, facts, voice, code)
         return draft
     asked = terms(question) - _GENERAL_TERMS
     rule = _rule(facts, voice) if asked else None
+    if rule is not None and facts.promotions and not _answers(rule, asked):
+        rule = None
     chosen = _matching(facts.promotions, asked) if asked else list(facts.promotions)
     if chosen and (rule is None or not _rule_fits_better(rule, chosen[0], asked)):
         _offers(draft, facts, voice, promotions=chosen, single=bool(asked))
@@ -189,6 +196,11 @@ def _rule(facts: AnswerFacts, voice: Voice) -> Extract | None:
     return extract(
         facts.reading.resolved_text, articles, max_words=max(20, voice.limits.max_words - _FRAME_WORDS)
     )
+
+
+def _answers(rule: Extract, asked: frozenset[str]) -> bool:
+    """Whether a rule is about what was asked, not merely about discounts."""
+    return rule.coverage >= CLOSE_ENOUGH and bool(asked & terms(f"{rule.passage.title} {rule.passage.text}"))
 
 
 def _rule_fits_better(rule: Extract, promotion: Promotion, asked: frozenset[str]) -> bool:

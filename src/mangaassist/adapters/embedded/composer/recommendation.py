@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mangaassist.adapters.embedded.composer.draft import Draft, Weight
 from mangaassist.adapters.embedded.composer.phrasing import (
+    by_authors,
     character_of,
     length_of,
     more,
@@ -15,7 +16,12 @@ from mangaassist.adapters.embedded.composer.phrasing import (
     think_of,
 )
 from mangaassist.adapters.embedded.composer.voice import Voice
-from mangaassist.adapters.embedded.composer.wishes import avoided, reader, wish_of
+from mangaassist.adapters.embedded.composer.wishes import (
+    avoided_moods,
+    avoided_things,
+    reader,
+    wish_of,
+)
 from mangaassist.adapters.embedded.composer.word_lists import STATE_OPENINGS
 from mangaassist.domain.grounding import AnswerFacts, SeriesFacts
 from mangaassist.domain.wording import capitalised, in_words, listed, money
@@ -30,6 +36,10 @@ def recommend(facts: AnswerFacts, voice: Voice) -> Draft:
     title = facts.reading.unknown_title
     if title is not None:
         draft.say(f"We don't carry “{title}”, and I know too little of it to judge what is close.")
+    on_the_table = _asked_about(facts)
+    if on_the_table is not None:
+        _pitch(draft, facts, on_the_table)
+        return draft
     picks = facts.candidates[: max(1, voice.limits.max_titles)]
     if not picks:
         _nothing(draft, facts)
@@ -45,6 +55,27 @@ def recommend(facts: AnswerFacts, voice: Voice) -> Draft:
     draft.new_paragraph()
     draft.say(_closing(facts, voice, len(picks)), Weight.PLEASANTRY)
     return draft
+
+
+def _asked_about(facts: AnswerFacts) -> SeriesFacts | None:
+    """Return the series that the shopper has an eye on, rather than one whose taste is asked for."""
+    liked = facts.constraints.like_series
+    return next((item for item in facts.subjects if item.series.series_id not in liked), None)
+
+
+def _pitch(draft: Draft, facts: AnswerFacts, item: SeriesFacts) -> None:
+    """Say what kind of book it is and for whom, so that the shopper can judge."""
+    series = item.series
+    character = character_of(series) or "a series"
+    draft.say(f"{series.title}{by_authors(series)} is {character}{think_of(series, most=3)}.")
+    draft.say(_blurb(item), Weight.DETAIL)
+    draft.say(_practical(facts, item), Weight.SUPPORT)
+    age = facts.constraints.reader_age
+    if age is not None and series.min_age is not None and age < series.min_age:
+        draft.say(f"It is rated {series.age_rating}, so I would not give it to {reader(age)}.")
+    moods = [mood for mood in series.moods if mood in facts.constraints.exclude_moods]
+    if moods:
+        draft.say(f"Be warned that it is {listed(moods)}.")
 
 
 def reason_clause(reason: str, pick: SeriesFacts, facts: AnswerFacts) -> str:
@@ -109,58 +140,53 @@ def _first_pick(draft: Draft, facts: AnswerFacts, voice: Voice, pick: SeriesFact
 
 
 def _lead(facts: AnswerFacts, voice: Voice) -> str:
-    wish, unwanted = wish_of(facts.constraints), avoided(facts.constraints)
-    models = _liked_titles(facts)
+    """Return the beginning of the first sentence; the title follows."""
     if facts.relaxed:
         return voice.pick("lead", "The closest I have is", "What comes nearest is")
-    unwanted_part = f"{'less' if models else 'not'} {unwanted}" if unwanted else None
-    if models:
-        wanted = [
-            part
-            for part in (
-                f"would like {wish}" if wish else None,
-                f"want something {unwanted_part}" if unwanted_part else None,
-            )
-            if part
-        ]
-        but = f" but {listed(wanted)}" if wanted else ""
-        return voice.pick(
-            "lead",
-            f"If you enjoyed {listed(models)}{but}, start with",
-            f"Coming from {listed(models)}{_as_wanting(wish, unwanted_part)}, I would reach for",
-        )
     if facts.reading.follow_up:
-        age = facts.constraints.reader_age
-        condition = f"for {reader(age)}, " if age is not None else f"for {wish}, " if wish else ""
-        return capitalised(
-            condition + voice.pick("lead", "I would now go for", "the one I would take is", "have a look at")
-        )
+        return _follow_up_lead(facts, voice)
+    wish, models = wish_of(facts.constraints), _liked_titles(facts)
+    if models:
+        return _lead_from_models(facts, voice, models=models, wish=wish)
+    limits = _not_wanted(facts, "not")
     if wish and facts.constraints.reader_age is not None:
-        return f"If it is to be {wish}, my first choice is"
+        return f"If it is to be {wish}{limits}, my first choice is"
     if wish:
-        without = f" that is {unwanted_part}" if unwanted_part else ""
-        return voice.pick(
-            "lead",
-            f"For {wish}{without}, I would start with",
-            f"If it is to be {wish}{without}, my first choice is",
-        )
-    if unwanted_part:
-        return f"For something {unwanted_part}, I would start with"
+        return f"{voice.pick('lead', 'For', 'If you are after')} {wish}{limits}, I would start with"
+    if limits:
+        return f"For something{limits}, I would start with"
     return voice.pick(
         "lead", "I would start with", "My first choice for you is", "The one I keep handing to people is"
     )
 
 
-def _as_wanting(wish: str | None, unwanted: str | None) -> str:
-    parts = [
-        part
-        for part in (
-            f"looking for {wish}" if wish else None,
-            f"wanting something {unwanted}" if unwanted else None,
-        )
-        if part
-    ]
-    return f" and {listed(parts)}" if parts else ""
+def _lead_from_models(facts: AnswerFacts, voice: Voice, *, models: Sequence[str], wish: str | None) -> str:
+    limits = _not_wanted(facts, "less")
+    but = f" and would like {wish}" if wish else ""
+    if limits:
+        but += f"{' and' if but else ' but'} want something{limits}"
+    return f"If you {voice.pick('lead', 'enjoyed', 'liked')} {listed(models)}{but}, start with"
+
+
+def _follow_up_lead(facts: AnswerFacts, voice: Voice) -> str:
+    stated, age = facts.reading.stated, facts.reading.stated.reader_age
+    choice = voice.pick("lead", "I would now go for", "the one I would take is", "have a look at")
+    if "cheapest" in facts.reading.aspects:
+        return voice.pick("lead", "A cheaper way in is", "Easier on the purse is")
+    if stated.like_series and (models := _liked_titles(facts)):
+        return f"If it is {listed(models)} you liked, {choice}"
+    if age is not None:
+        return f"For {reader(age)}, {choice}"
+    wish = wish_of(stated)
+    return capitalised(f"for {wish}, {choice}" if wish else choice)
+
+
+def _not_wanted(facts: AnswerFacts, degree: str) -> str:
+    """Return what was ruled out, to follow a noun: ` less grim`, ` with no horror`."""
+    moods, things = avoided_moods(facts.constraints), avoided_things(facts.constraints)
+    return (f" {'that is ' if degree == 'not' else ''}{degree} {moods}" if moods else "") + (
+        f" with no {things}" if things else ""
+    )
 
 
 def _liked_titles(facts: AnswerFacts) -> list[str]:
@@ -243,7 +269,8 @@ def _angle(
             if len(picks) > 2
             else f"{title} is the shorter choice"
         )
-    unwelcome = {*picks[0].series.moods, *facts.constraints.moods, *facts.constraints.exclude_moods}
+    unwelcome = {mood for earlier in picks[:position] for mood in earlier.series.moods}
+    unwelcome |= {*facts.constraints.moods, *facts.constraints.exclude_moods}
     unwelcome |= _GLOOMY if facts.constraints.exclude_moods else set()
     mood = next((mood for mood in pick.series.moods if mood not in unwelcome and mood not in spoken), None)
     if mood is not None:

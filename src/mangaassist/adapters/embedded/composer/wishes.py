@@ -5,6 +5,7 @@ from __future__ import annotations
 from mangaassist.domain.dialogue import Constraints
 from mangaassist.domain.wording import in_words, listed, round_money
 
+_MOST_AVOIDED = 2
 _KINDS = {
     "box_set": "box sets", "deluxe": "deluxe editions", "omnibus": "omnibus editions", "digital": "e-books",
     "single": "single volumes",
@@ -32,10 +33,18 @@ def wish_of(constraints: Constraints) -> str | None:
     return " ".join([head, *tail])
 
 
-def avoided(constraints: Constraints) -> str | None:
-    """Return what is not wanted (`grim or dark`); None when nothing was ruled out."""
-    unwanted = (*constraints.exclude_moods, *constraints.exclude_genres, *constraints.exclude_themes)
-    return listed(unwanted, conjunction="or") if unwanted else None
+def avoided_moods(constraints: Constraints) -> str | None:
+    """Return the moods that are not wanted (`grim or dark`); None when none was ruled out."""
+    return listed(constraints.exclude_moods[:_MOST_AVOIDED], conjunction="or") or None
+
+
+def avoided_things(constraints: Constraints) -> str | None:
+    """Return genres and themes that are not wanted, none that another one includes."""
+    things: list[str] = []
+    for thing in (*constraints.exclude_genres, *constraints.exclude_themes):
+        if not any(said in thing or thing in said for said in things):
+            things.append(thing)
+    return listed(things[:_MOST_AVOIDED], conjunction="or") or None
 
 
 def reader(age: int) -> str:
