@@ -17,7 +17,11 @@ from tests.support.demo_store import NOW, DemoStore
 def decided(intent: Intent, confidence: float = 0.95) -> IntentDecision:
     """Return what a classifier might have said."""
     return IntentDecision(
-        intent=intent, confidence=confidence, classification_path="model", stage="first_stage", classifier_version="test"
+        intent=intent,
+        confidence=confidence,
+        classification_path="model",
+        stage="first_stage",
+        classifier_version="test",
     )
 
 
@@ -34,18 +38,14 @@ class Played:
 class Conversation:
     """One session of a shopper."""
 
-    def __init__(
-        self, store: DemoStore, *, customer_id: str | None = None, asin: str | None = None
-    ) -> None:
+    def __init__(self, store: DemoStore, *, customer_id: str | None = None, asin: str | None = None) -> None:
         self._store = store
         self._page = PageContext(asin=asin)
         self._identity = Identity(owner="visitor:1", customer_id=customer_id)
         self._turns: tuple[Turn, ...] = ()
         self.state = DialogueState()
 
-    async def say(
-        self, text: str, decision: IntentDecision, *, shown: Sequence[str] | None = None
-    ) -> Played:
+    async def say(self, text: str, decision: IntentDecision, *, shown: Sequence[str] | None = None) -> Played:
         """Play one turn; `shown` are the series of the answer, else those of its facts."""
         session = SessionContext(
             session_id="s1", owner="visitor:1", turns=self._turns, state=self.state, exists=bool(self._turns)

@@ -1,4 +1,4 @@
-"""Multi-turn conversations keep products, constraints and topic; corrections replace; new topics do not inherit."""
+"""Conversations keep products, constraints and topic; corrections replace; new topics do not inherit."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ async def test_story_is_understood_turn_by_turn(name: str) -> None:
         for key, expected in turn.expected.items():
             wanted = page_series if expected == "@page" else expected
             seen = _seen(played, key)
-            assert _holds(key, wanted, seen), f"{turn.text!r}: {key} is {seen!r}, not {wanted!r}; {played.reading}"
+            assert _holds(key, wanted, seen), (
+                f"{turn.text!r}: {key} is {seen!r}, not {wanted!r}; {played.reading}"
+            )
 
 
 def test_there_are_at_least_sixty_multi_turn_stories() -> None:

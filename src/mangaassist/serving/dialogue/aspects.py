@@ -51,9 +51,9 @@ _ASPECTS: Final[tuple[tuple[Aspect, str], ...]] = (
         r"\b(?:hard[\s-]?(?:cover|back)s?|paper[\s-]?backs?|soft[\s-]?covers?|digital(?:ly)?|e-?books?"
         r"|kindle|epub|formats?|physical)\b"),
     ("genre",
-        r"\b(?:what|which) (?:genre|kind of (?:manga|story|series))\b|\bgenres?\b|\b(?:is|are) (?:it|that|this|they|those|these"
-        r"|\x01+) (?:a |an |too |very )?(?:horror|romance|shou?nen|shou?jo|seinen|josei|comedy|scary|sad|funny|dark"
-        r"|violent|gory)\b"),
+        r"\b(?:what|which) (?:genre|kind of (?:manga|story|series))\b|\bgenres?\b"
+        r"|\b(?:is|are) (?:it|that|this|they|those|these|\x01+) (?:a |an |too |very )?"
+        r"(?:horror|romance|shou?nen|shou?jo|seinen|josei|comedy|scary|sad|funny|dark|violent|gory)\b"),
     ("language",
         r"\b(?:in|an?|the) (?:english|japanese|french|german|spanish|italian|korean|chinese|portuguese)\b"
         r"|\b(?:english|japanese|french|german|spanish|italian) (?:edition|version|copy|translation|copies"

@@ -55,7 +55,9 @@ def is_meant(
     before = tokens[first - 1].norm if first else None
     after = tokens[last + 1].norm if last + 1 < len(tokens) else None
     if strength == "everyday":
-        return (before in _STRONG_BEFORE and after in _STRONG_AFTER) or (before, after) == ("meant", None)
+        asked = before in _STRONG_BEFORE and after in _STRONG_AFTER
+        pointed_out = after is None and (before == "meant" or (before == "like" and last > first))
+        return asked or pointed_out or (in_talk and last > first)
     if after in _VOLUME_AFTER or (after is not None and after.isdigit() and len(after) <= 3):
         return before not in ("a", "an", "some", "any", "no", "more")
     if before in _DETERMINERS:

@@ -134,7 +134,7 @@ class TitleLexicon:
                 candidates.append((last, entry))
         for last, entry in reversed(candidates):
             was_corrected = any(index in corrected for index in range(first, last + 1))
-            if was_corrected and (entry.strength != "plain" or entry.rank == _SINGLE_WORD):
+            if was_corrected and (entry.strength == "everyday" or entry.rank == _SINGLE_WORD):
                 continue
             if was_corrected and first == last and not _same_word(tokens[first].norm, norms[first]):
                 continue
@@ -217,7 +217,7 @@ class TitleLexicon:
         if len("".join(words)) <= 2:
             return "everyday"
         if all(word in EVERYDAY for word in words):
-            return "everyday" if len(words) == 1 else "cued"
+            return "everyday"
         if all(self._common(word) for word in words):
             return "cued" if len(words) == 1 or rank == _SUBTITLE else "plain"
         return "plain"

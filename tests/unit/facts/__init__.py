@@ -1,0 +1,1 @@
+"""Assembling the facts of an answer."""
