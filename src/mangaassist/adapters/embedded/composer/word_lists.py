@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _FUNCTION_WORDS = """
-a about after all many much long bring use also am an and any are as at be been before but by can
+a about after all hows im ive whats wheres many much long bring use also am an and any are as at be been before but by can
 could did do does don't for from get got had has have hello hey hi how i i'd i'm if in into is it
 it's its just me my no not of on one or our please pls plz so some than thanks that the their them
 then there they this those to too u up us was we were what what's when where which who why will with
