@@ -48,7 +48,7 @@ def answer_promotion(facts: AnswerFacts, voice: Voice) -> Draft:
     elif facts.expired_promotions and asked:
         draft.say_all(_ended(facts, promotion) for promotion in facts.expired_promotions[:1])
     elif facts.promotions:
-        draft.say("I have no offer for exactly that, but these are running.")
+        draft.say("I have no offer for exactly that.")
         _offers(draft, facts, voice, promotions=list(facts.promotions), single=False)
     elif not draft:
         draft.say("I don't see an offer running at the moment.")

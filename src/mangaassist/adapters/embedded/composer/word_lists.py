@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 _FUNCTION_WORDS = """
-a about after all hows im ive whats wheres many much long bring use also am an and any are as at be been before but by can
-could did do does don't for from get got had has have hello hey hi how i i'd i'm if in into is it
-it's its just me my no not of on one or our please pls plz so some than thanks that the their them
-then there they this those to too u up us was we were what what's when where which who why will with
-would you your yours
+a about after all also am an and any are as at be been before bring but by can could did do does
+don't for from get got had has have hello hey hi how hows i i'd i'm if im in into is it it's its ive
+just long many me much my no not of on one or our please pls plz so some than thanks that the their
+them then there they this those to too u up us use was we were what what's whats when where wheres
+which who why will with would you your yours
 """
 _SERIES_WORDS = """
 anything book books edition editions ever give info information know like look looking manga more
