@@ -68,7 +68,7 @@ class _Scope:
 class InProcessAnswerCache:
     """An `AnswerCache` in memory, at most `max_entries` over all scopes."""
 
-    def __init__(self, *, clock: Clock, max_entries: int = 4096) -> None:
+    def __init__(self, *, clock: Clock, max_entries: int = 2048) -> None:
         self._clock = clock
         self._max_entries = max_entries
         self._scopes: dict[CacheScope, _Scope] = {}
@@ -131,7 +131,8 @@ class InProcessAnswerCache:
             return None
         keys = tuple(vectors.keys)
         similarities = vectors.similarities(unit)
-        for row in np.argsort(-similarities, kind="stable"):
+        while keys:
+            row = int(similarities.argmax())
             similarity = float(similarities[row])
             if similarity < min_similarity:
                 break
@@ -139,6 +140,7 @@ class InProcessAnswerCache:
             if now_ns < entry.expires_ns:
                 return CachedAnswer(question=entry.question, payload=entry.payload, similarity=similarity)
             self._remove(scope, keys[row])
+            similarities[row] = -np.inf
         return None
 
     def _remove(self, scope: CacheScope, key: str) -> None:

@@ -38,6 +38,7 @@ TIMEOUT_S: Final = 0.05
 PAUSE_AFTER_FAILURE_S: Final = 1.0
 """How long a Redis that failed is left alone: every lookup meanwhile is a miss that costs nothing."""
 
+_PREFIX: Final = "mangaassist:answers"
 _HELD_SCOPES: Final = 32
 _HEADER: Final = struct.Struct("<QII")  # expiry in ms, bytes of the question, bytes of the vector
 _VERSION: Final = b"version"
@@ -84,25 +85,35 @@ class RedisAnswerCache:
         *,
         clock: Clock,
         ids: IdFactory,
-        prefix: str = "mangaassist:answers",
+        timeout_s: float = TIMEOUT_S,
         max_entries_per_scope: int = 256,
     ) -> None:
         self._client = client
         self._clock = clock
         self._ids = ids
-        self._prefix = prefix
+        self._timeout_s = timeout_s
         self._max_entries = max_entries_per_scope
         self._put = client.register_script(_PUT)
         self._held: OrderedDict[CacheScope, _Held] = OrderedDict()
         self._resting_until_ns = 0
 
     @classmethod
-    def connect(cls, url: str, *, clock: Clock, ids: IdFactory) -> RedisAnswerCache:
+    def connect(
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        ids: IdFactory,
+        timeout_s: float = TIMEOUT_S,
+        max_entries_per_scope: int = 256,
+    ) -> RedisAnswerCache:
         """Build the cache on a `redis://` URL; nothing is opened before the first use."""
         client = Redis.from_url(
-            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         )
-        return cls(client, clock=clock, ids=ids)
+        return cls(
+            client, clock=clock, ids=ids, timeout_s=timeout_s, max_entries_per_scope=max_entries_per_scope
+        )
 
     async def find(
         self, scope: CacheScope, question: str, vector: NDArray[np.float32] | None, *, min_similarity: float
@@ -132,13 +143,13 @@ class RedisAnswerCache:
             ttl_ms,
             self._max_entries,
         ]
-        await self._guarded(lambda: self._put(keys=self._keys(scope), args=arguments))
+        await self._guarded(lambda: self._put(keys=_keys(scope), args=arguments))
 
     async def clear(self) -> None:
         """Forget everything."""
         self._held.clear()
         try:
-            async for key in self._client.scan_iter(match=f"{self._prefix}:*", count=1000):
+            async for key in self._client.scan_iter(match=f"{_PREFIX}:*", count=1000):
                 await self._client.unlink(key)
         except (RedisError, OSError, TimeoutError):
             self._rest()
@@ -146,7 +157,7 @@ class RedisAnswerCache:
     async def healthy(self) -> bool:
         """Whether Redis answers now."""
         try:
-            async with asyncio.timeout(TIMEOUT_S * 4):
+            async with asyncio.timeout(self._timeout_s * 4):
                 return bool(await cast("Awaitable[Any]", self._client.ping()))
         except (RedisError, OSError, TimeoutError):
             return False
@@ -158,7 +169,7 @@ class RedisAnswerCache:
     async def _find(
         self, scope: CacheScope, question: str, vector: NDArray[np.float32] | None, min_similarity: float
     ) -> CachedAnswer | None:
-        entries_key = self._keys(scope)[0]
+        entries_key = _keys(scope)[0]
         digest = _digest(normalised_question(question))
         exact, version = await cast(
             "Awaitable[list[bytes | None]]", self._client.hmget(entries_key, [digest, _VERSION.decode()])
@@ -197,7 +208,7 @@ class RedisAnswerCache:
         if self._clock.monotonic_ns() < self._resting_until_ns:
             return None
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 return await call()
         except (RedisError, OSError, TimeoutError, struct.error, ValueError):
             self._rest()
@@ -208,11 +219,6 @@ class RedisAnswerCache:
 
     def _now_ms(self) -> int:
         return self._clock.time_ns() // 1_000_000
-
-    def _keys(self, scope: CacheScope) -> tuple[str, str]:
-        digest = _digest("\x1f".join(astuple(scope)))
-        tag = f"{self._prefix}:{{{digest}}}"
-        return f"{tag}:entries", f"{tag}:ages"
 
 
 def _nearest(
@@ -254,3 +260,10 @@ def _unit(vector: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         return None
     length = float(np.linalg.norm(vector))
     return (vector / length).astype(np.float32) if np.isfinite(length) and length > 0 else None
+
+
+def _keys(scope: CacheScope) -> tuple[str, str]:
+    """Return the keys of a scope's entries and of their ages."""
+    digest = _digest("\x1f".join(astuple(scope)))
+    tag = f"{_PREFIX}:{{{digest}}}"
+    return f"{tag}:entries", f"{tag}:ages"

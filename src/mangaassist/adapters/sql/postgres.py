@@ -1,8 +1,8 @@
 """The production engine: PostgreSQL through psycopg 3 and a connection pool.
 
-Durable writes go through the group-commit writer as one pipelined transaction (one round trip and one
-flush for a whole batch); reads and budget writes take pooled connections on a few threads, so that a
-reservation never waits behind a batch.
+Writes go through group-commit writers as pipelined transactions: one round trip for a whole batch, and one
+flush for a durable one. Volatile writes have a writer of their own, so that a reservation never waits for
+the flush of a turn. Reads take pooled connections on a few threads.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ RETRY_AFTER_S: Final = (0.05, 0.25)
 
 SESSION_OPTIONS: Final = "-c statement_timeout=5s -c lock_timeout=5s -c TimeZone=UTC"
 
+_WITHOUT_FLUSH: Final = "SET LOCAL synchronous_commit = off"
+
 _MALFORMED: Final = (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError)
 _DRIVER_ERRORS: Final = (psycopg.Error, PoolTimeout, UnicodeEncodeError)
 
@@ -53,21 +55,22 @@ class PostgresDatabase:
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._threads = ThreadPoolExecutor(MAX_CONNECTIONS - 1, thread_name_prefix="mangaassist-postgres")
+        self._threads = ThreadPoolExecutor(MAX_CONNECTIONS - 2, thread_name_prefix="mangaassist-postgres")
         self._writer = GroupCommitWriter(PostgresBatches(self._attempt))
+        self._volatile_writer = GroupCommitWriter(PostgresBatches(self._attempt))
         self._available = True
         self._probing = False
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str) -> PostgresDatabase:
+    async def open(cls, url: str, *, pool_timeout_s: float = POOL_TIMEOUT_S) -> PostgresDatabase:
         """Connect, migrating the database first if needed."""
         conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
         pool: ConnectionPool[Connection] = ConnectionPool(
             conninfo,
             min_size=1,
             max_size=MAX_CONNECTIONS,
-            timeout=POOL_TIMEOUT_S,
+            timeout=pool_timeout_s,
             open=False,
             configure=_configure,
             kwargs={
@@ -79,7 +82,7 @@ class PostgresDatabase:
         )
         try:
             await asyncio.to_thread(_migrate, conninfo)
-            await asyncio.to_thread(pool.open, wait=True, timeout=POOL_TIMEOUT_S)
+            await asyncio.to_thread(pool.open, wait=True, timeout=pool_timeout_s)
         except _DRIVER_ERRORS as error:
             await asyncio.to_thread(pool.close)
             raise DependencyUnavailableError(f"cannot open the database: {error}") from error
@@ -91,15 +94,20 @@ class PostgresDatabase:
         def query(connection: Connection) -> Rows:
             return connection.execute(translated_text(statement), parameters).fetchall()
 
-        return await self._on_thread(query)
+        if self._closed:
+            raise DependencyUnavailableError("the database is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, query)
+        except _DRIVER_ERRORS as error:
+            raise translated(error) from error
 
     async def write(self, write: Write[T]) -> T:
         """Commit in the next batch, flushed to disk."""
         return await self._writer.submit(write, durable=True)
 
     async def write_volatile(self, write: Write[T]) -> T:
-        """Commit on a connection of its own without waiting for the flush."""
-        return write.outcome(await self._on_thread(lambda c: _transaction(c, [write], durable=False)[0]))
+        """Commit in the next volatile batch, without waiting for the flush."""
+        return await self._volatile_writer.submit(write, durable=False)
 
     def healthy(self) -> bool:
         """Whether the last use worked; while it did not, every call asks again in the background."""
@@ -114,17 +122,9 @@ class PostgresDatabase:
         """Commit what is queued and close every connection."""
         if not self._closed:
             self._closed = True
-            await self._writer.close()
+            await asyncio.gather(self._writer.close(), self._volatile_writer.close())
             await asyncio.to_thread(self._threads.shutdown)
             await asyncio.to_thread(self._pool.close)
-
-    async def _on_thread(self, use: Callable[[Connection], T]) -> T:
-        if self._closed:
-            raise DependencyUnavailableError("the database is closed")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, use)
-        except _DRIVER_ERRORS as error:
-            raise translated(error) from error
 
     def _attempt(self, use: Callable[[Connection], T]) -> T:
         """Use a connection; after losing it, use another. Everything stored here may be run twice."""
@@ -164,7 +164,7 @@ class PostgresBatches:
             try:
                 done = self._attempt(lambda c: [*_transaction(c, ordered, durable=durable)])
             except _MALFORMED:
-                done = self._attempt(lambda c: _isolated(c, ordered))
+                done = self._attempt(lambda c: _isolated(c, ordered, durable=durable))
         except _DRIVER_ERRORS as error:
             return [_caused(error) for _ in writes]
         results: list[Result] = [[] for _ in writes]
@@ -195,7 +195,7 @@ def _transaction(connection: Connection, writes: Sequence[Write[Any]], *, durabl
     """Send every statement of every write in one pipeline, then read all answers."""
     with connection.pipeline(), connection.transaction():
         if not durable:
-            connection.execute("SET LOCAL synchronous_commit = off")
+            connection.execute(_WITHOUT_FLUSH)
         cursors = [
             [connection.execute(translated_text(text), write.parameters) for text in write.statements]
             for write in writes
@@ -203,10 +203,12 @@ def _transaction(connection: Connection, writes: Sequence[Write[Any]], *, durabl
     return [[_rows(cursor) for cursor in of_write] for of_write in cursors]
 
 
-def _isolated(connection: Connection, writes: Sequence[Write[Any]]) -> list[Result]:
+def _isolated(connection: Connection, writes: Sequence[Write[Any]], *, durable: bool) -> list[Result]:
     """Commit the writes that can be stored; the others get their own error."""
     results: list[Result] = []
     with connection.transaction():
+        if not durable:
+            connection.execute(_WITHOUT_FLUSH)
         for write in writes:
             try:
                 with connection.transaction():

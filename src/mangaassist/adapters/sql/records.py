@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -13,13 +14,16 @@ from mangaassist.domain.records import RequestRecord
 
 RECORD_COLUMNS: Final = tuple(field.name for field in fields(RequestRecord))
 
+_PARAMETERS: Final = tuple(f"record_{name}" for name in RECORD_COLUMNS)
+_values_of: Final = attrgetter(*RECORD_COLUMNS)
+
 _DOCUMENTS: Final = frozenset({"guardrail_scores", "step_ms", "chunk_ids"})
 
 INSERT_RECORD: Final = (
     f"INSERT INTO request_records ({', '.join(RECORD_COLUMNS)})"
-    f" SELECT {', '.join(f':record_{name}' for name in RECORD_COLUMNS)}"
+    f" SELECT {', '.join(f':{name}' for name in _PARAMETERS)}"
 )
-"""To be continued by `FROM .. WHERE ..`: the condition under which the record is written."""
+"""To be continued by `WHERE ..`: the condition under which the record is written."""
 
 SELECT_RECORD: Final = f"SELECT {', '.join(RECORD_COLUMNS)} FROM request_records"
 
@@ -46,14 +50,10 @@ class SqlRequestRecords:
 
 def record_parameters(record: RequestRecord) -> dict[str, Parameter]:
     """Return the parameters of `INSERT_RECORD`."""
-    parameters: dict[str, Parameter] = {}
-    for name in RECORD_COLUMNS:
-        value = getattr(record, name)
-        if name in _DOCUMENTS:
-            value = orjson.dumps(value).decode()
-        elif name == "created_at":
-            value = timestamp(value)
-        parameters["record_" + name] = value
+    parameters: dict[str, Parameter] = dict(zip(_PARAMETERS, _values_of(record), strict=True))
+    for name in _DOCUMENTS:
+        parameters["record_" + name] = orjson.dumps(getattr(record, name)).decode()
+    parameters["record_created_at"] = timestamp(record.created_at)
     return parameters
 
 

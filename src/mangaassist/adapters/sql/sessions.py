@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
 import orjson
 
-from mangaassist.adapters.sql.database import Database, Row, Rows, Write, moment_of, timestamp
+from mangaassist.adapters.sql.database import Database, Parameter, Row, Write, moment_of, timestamp
 from mangaassist.adapters.sql.records import INSERT_RECORD, SELECT_RECORD, decoded_record, record_parameters
 from mangaassist.domain.chat import Turn
 from mangaassist.domain.dialogue import Constraints, DialogueState
@@ -17,8 +17,8 @@ from mangaassist.domain.intents import Intent
 from mangaassist.domain.records import RequestRecord
 from mangaassist.ports.sessions import SessionContext, TurnWrite
 
-# The session's row is locked first, so that turns of one session are numbered one after the other. Each
-# later statement finds out by itself whether the session is the writer's and whether the turn is new.
+# The session's row is locked first, so that turns of one session are numbered one after the other, and no
+# turn is added to someone else's. The later statements do nothing unless the turn is the one just added.
 _APPEND: Final = (
     "INSERT INTO sessions (session_id, owner, state, created_at, updated_at, turn_count)"
     " VALUES (:session_id, :owner, :state, :created_at, :created_at, 0)"
@@ -27,15 +27,18 @@ _APPEND: Final = (
     "INSERT INTO turns (response_id, session_id, seq, user_text, assistant_text, intent, created_at)"
     " SELECT :response_id, session_id, turn_count + 1, :user_text, :assistant_text, :intent, :created_at"
     " FROM sessions WHERE session_id = :session_id AND owner = :owner"
-    " ON CONFLICT (response_id) DO NOTHING",
+    " ON CONFLICT (response_id) DO NOTHING RETURNING seq",
     "UPDATE sessions SET state = :state, updated_at = :created_at, turn_count = turn_count + 1"
-    " WHERE session_id = :session_id AND owner = :owner AND EXISTS (SELECT 1 FROM turns"
+    " WHERE session_id = :session_id AND EXISTS (SELECT 1 FROM turns"
     " WHERE response_id = :response_id AND turns.session_id = :session_id AND seq = turn_count + 1)",
-    INSERT_RECORD + " FROM turns JOIN sessions ON sessions.session_id = turns.session_id"
-    " WHERE turns.response_id = :response_id AND turns.session_id = :session_id AND owner = :owner"
+    INSERT_RECORD + " WHERE EXISTS (SELECT 1 FROM turns"
+    " WHERE response_id = :response_id AND session_id = :session_id)"
     " ON CONFLICT (response_id) DO NOTHING",
+)
+
+_WHERE_STORED: Final = (
     "SELECT owner, (SELECT session_id FROM turns WHERE response_id = :response_id)"
-    " FROM sessions WHERE session_id = :session_id",
+    " FROM sessions WHERE session_id = :session_id"
 )
 
 _LOAD: Final = (
@@ -70,33 +73,37 @@ class SqlSessionStore:
     async def append(self, write: TurnWrite) -> None:
         """Store turn, state and record in one durable transaction."""
         turn = write.turn
-        response_id = turn.response_id
-
-        def outcome(results: Sequence[Rows]) -> None:
-            owner, stored_in = results[-1][0]
-            if owner != write.owner:
-                raise NotFoundError(f"no session {write.session_id!r}")
-            if stored_in != write.session_id:
-                raise ConflictError(f"response {response_id!r} belongs to another session")
-
-        await self._database.write(
+        parameters: dict[str, Parameter] = {
+            **record_parameters(write.record),
+            "session_id": write.session_id,
+            "owner": write.owner,
+            "state": orjson.dumps(write.state).decode(),
+            "response_id": turn.response_id,
+            "user_text": turn.user_text,
+            "assistant_text": turn.assistant_text,
+            "intent": turn.intent.value,
+            "created_at": timestamp(turn.created_at),
+        }
+        added = await self._database.write(
             Write(
                 statements=_APPEND,
-                parameters={
-                    **record_parameters(write.record),
-                    "session_id": write.session_id,
-                    "owner": write.owner,
-                    "state": orjson.dumps(write.state).decode(),
-                    "response_id": response_id,
-                    "user_text": turn.user_text,
-                    "assistant_text": turn.assistant_text,
-                    "intent": turn.intent.value,
-                    "created_at": timestamp(turn.created_at),
-                },
+                parameters=parameters,
                 lock_key=write.session_id,
-                outcome=outcome,
+                outcome=lambda results: bool(results[1]),
             )
         )
+        if not added:
+            await self._explain(write)
+
+    async def _explain(self, write: TurnWrite) -> None:
+        """Return if the turn was already stored; raise why it may not be."""
+        response_id = write.turn.response_id
+        ids = {"response_id": response_id, "session_id": write.session_id}
+        rows = await self._database.read(_WHERE_STORED, ids)
+        if not rows or rows[0][0] != write.owner:
+            raise NotFoundError(f"no session {write.session_id!r}")
+        if rows[0][1] != write.session_id:
+            raise ConflictError(f"response {response_id!r} belongs to another session")
 
     async def record(self, response_id: str) -> RequestRecord:
         """Return the record of a response, or raise `NotFoundError`."""
