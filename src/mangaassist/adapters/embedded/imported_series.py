@@ -1,10 +1,9 @@
 """Imported series, kept inside the index generation that was built with them.
 
-So catalogue and index are published by one swap of the generation pointer: there is no moment at which the one
-knows an imported series and the other does not, whatever is killed when.
+So catalogue and index are published by one swap of the generation pointer: there is no moment at which the
+one knows an imported series and the other does not, whatever is killed when.
 
-    <index>/CURRENT                                 the generation that is being served
-    <index>/generations/<id>/imported-<hash>.jsonl  its imported series; absent when there are none
+    <index>/generations/<id>/imported-<hash>.jsonl
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from mangaassist.adapters.embedded.search_index.layout import IndexLayout
 from mangaassist.domain.catalog import Series
 from mangaassist.domain.errors import DependencyUnavailableError
 
@@ -39,12 +39,12 @@ class GenerationImports:
     """The imported series of the generation that `CURRENT` names."""
 
     def __init__(self, index_dir: Path) -> None:
-        self._index_dir = index_dir
+        self._layout = IndexLayout(index_dir)
         self._known: tuple[str, str | None] | None = None
 
     def version(self) -> str | None:
         """Return the content hash of what is published now; None when nothing was imported."""
-        generation = self._generation()
+        generation = self._layout.current()
         if generation is None:
             return None
         known = self._known
@@ -57,7 +57,7 @@ class GenerationImports:
     def read(self) -> Sequence[Series]:
         """Return the published series, also when the generation changes meanwhile."""
         for _ in range(_READ_ATTEMPTS):
-            generation = self._generation()
+            generation = self._layout.current()
             path = None if generation is None else self._path(generation)
             if path is None:
                 return []
@@ -69,15 +69,8 @@ class GenerationImports:
                 raise DependencyUnavailableError(f"{path.name} cannot be read: {error}") from error
         raise DependencyUnavailableError("the imported series change faster than they can be read")
 
-    def _generation(self) -> str | None:
-        try:
-            return (self._index_dir / "CURRENT").read_text(encoding="utf-8").strip() or None
-        except FileNotFoundError:
-            return None
-
     def _path(self, generation: str) -> Path | None:
-        folder = self._index_dir / "generations" / generation
-        return next(iter(folder.glob(f"{_PREFIX}*{_SUFFIX}")), None)
+        return next(iter(self._layout.folder(generation).glob(f"{_PREFIX}*{_SUFFIX}")), None)
 
 
 def _as_row(series: Series) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from mangaassist.domain.catalog import Product, ProductKind, Series
 from mangaassist.domain.catalog_import import merge_imports
 from mangaassist.domain.errors import NotFoundError
 from mangaassist.domain.store import Article, Customer, Order, Promotion
-
-POLL_INTERVAL_S = 0.5
 
 _KIND_ORDER = {kind: position for position, kind in enumerate(get_args(ProductKind))}
 
@@ -59,7 +56,8 @@ class _Shelf:
 class PackCatalog:
     """The pack's catalogue with the imported series behind it.
 
-    Calls are look-ups in memory. `refresh` takes up a newer import; `run` does so within a second.
+    Calls are look-ups in memory and see one whole state; `refresh`, called now and then from a thread, takes
+    up a newer import.
     """
 
     def __init__(
@@ -75,11 +73,6 @@ class PackCatalog:
         self._imported = imported
         self._listeners: list[Callable[[], None]] = []
         self._shelf = self._read_shelf(None if imported is None else imported.version())
-
-    @property
-    def imported_version(self) -> str | None:
-        """The import that is being served, or None."""
-        return self._shelf.imported_version
 
     @property
     def same_as(self) -> Mapping[str, str]:
@@ -119,12 +112,6 @@ class PackCatalog:
         for listener in self._listeners:
             listener()
         return True
-
-    async def run(self) -> None:
-        """Refresh in a thread until cancelled."""
-        while True:
-            await asyncio.sleep(POLL_INTERVAL_S)
-            await asyncio.to_thread(self.refresh)
 
     def _read_shelf(self, version: str | None) -> _Shelf:
         imported = self._imported.read() if self._imported is not None and version is not None else ()

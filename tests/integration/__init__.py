@@ -1,0 +1,1 @@
+"""Parts working together on real files and processes."""
