@@ -88,7 +88,8 @@ async def ask_once(
         raise InvalidRequestError("the question is empty", field="text")
     if len(question.text) > settings.max_message_chars:
         raise InvalidRequestError(
-            f"the question has {len(question.text)} characters; at most {settings.max_message_chars}", field="text"
+            f"the question has {len(question.text)} characters; at most {settings.max_message_chars}",
+            field="text",
         )
     async with open_container(settings) as container:
         identity = Identity(owner="visitor:command-line")

@@ -49,7 +49,9 @@ class TextModels:
         fallback = None
         if choice.fallback_provider is not None:
             if choice.fallback_model_id is None:
-                raise ConfigurationError(f"model {choice.model_id!r}: fallback_provider needs fallback_model_id")
+                raise ConfigurationError(
+                    f"model {choice.model_id!r}: fallback_provider needs fallback_model_id"
+                )
             fallback = FallbackModel(
                 model=self.provider(choice.fallback_provider),
                 model_id=choice.fallback_model_id,
@@ -67,7 +69,9 @@ class TextModels:
         if name == "bedrock":
             from mangaassist.adapters.aws.bedrock import BedrockTextModel
 
-            return BedrockTextModel(region=settings.bedrock_region, endpoint_url=settings.bedrock_endpoint_url)
+            return BedrockTextModel(
+                region=settings.bedrock_region, endpoint_url=settings.bedrock_endpoint_url
+            )
         if name == "openai_compatible":
             from mangaassist.adapters.openai_compatible.chat import OpenAICompatibleTextModel
 
@@ -77,6 +81,4 @@ class TextModels:
             return OpenAICompatibleTextModel(
                 base_url=settings.openai_base_url, api_key=key.get_secret_value() if key else None
             )
-        raise ConfigurationError(
-            f"unknown provider {name!r}; known: embedded, bedrock, openai_compatible"
-        )
+        raise ConfigurationError(f"unknown provider {name!r}; known: embedded, bedrock, openai_compatible")

@@ -16,7 +16,7 @@ from mangaassist.adapters.embedded.store_pack import load_store_pack
 from mangaassist.bootstrap.clock import SystemClock
 from mangaassist.bootstrap.encoder import open_embedder
 from mangaassist.bootstrap.settings import Settings, find_store_dir
-from mangaassist.bootstrap.store_index import build_store_index, catalog_with
+from mangaassist.bootstrap.store_index import build_store_index, catalog_with, origin_of
 from mangaassist.control.knowledge.catalog_reading import CatalogReading, RowFault, read_catalog
 from mangaassist.domain.errors import ConflictError, InvalidRequestError
 from mangaassist.domain.store_pack import StorePack
@@ -60,7 +60,8 @@ def import_catalog(file: Path, *, settings: Settings, progress: ImportProgress) 
     """Import `file`, or raise and leave catalogue and index as they were."""
     clock = SystemClock()
     started_ns = clock.monotonic_ns()
-    pack = load_store_pack(find_store_dir(settings))
+    store_dir = find_store_dir(settings)
+    pack = load_store_pack(store_dir)
     with _only_import(settings.index_dir):
         reading = _read(file, pack=pack, progress=progress)
         published = {one.series_id: one for one in GenerationImports(settings.index_dir).read()}
@@ -73,6 +74,7 @@ def import_catalog(file: Path, *, settings: Settings, progress: ImportProgress) 
             imported=tuple(imported.values()),
             index_dir=settings.index_dir,
             embedder=embedder,
+            attachments=origin_of(store_dir),
             on_chunks=progress.advance,
         )
     ids = {one.series_id for one in reading.series}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+
+import orjson
 
 from mangaassist.adapters.embedded.imported_series import encode_imports
 from mangaassist.adapters.embedded.search_index import IndexBuilder
@@ -14,6 +18,9 @@ from mangaassist.domain.catalog import Series
 from mangaassist.domain.store_pack import StorePack
 from mangaassist.ports.embedder import TextEmbedder
 from mangaassist.serving.retrieval.chunking import chunks_of_store
+
+ORIGIN = "store.json"
+PACK_FILES = ("series/*.jsonl", "products*.jsonl", "policies/articles.jsonl", "policies/promotions.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,7 @@ def build_store_index(
     imported: Sequence[Series],
     index_dir: Path,
     embedder: TextEmbedder | None,
+    attachments: Mapping[str, bytes] = MappingProxyType({}),
     on_chunks: Callable[[int], None] = lambda count: None,
 ) -> BuiltGeneration:
     """Build and publish; `imported` is everything imported so far, which the generation carries on.
@@ -49,7 +57,22 @@ def build_store_index(
         IndexBuilder(index_dir, embedding_version=None if embedder is None else embedder.version),
         chunks,
         embedder=embedder,
-        attachments=dict([encode_imports(imported)]) if imported else {},
+        attachments={**attachments, **(dict([encode_imports(imported)]) if imported else {})},
         on_chunks=on_chunks,
     )
     return BuiltGeneration(generation_id=generation_id, chunk_count=len(chunks))
+
+
+def pack_fingerprint(store_dir: Path) -> str:
+    """Return the hash of the pack files that the index is built from."""
+    digest = hashlib.sha256()
+    for pattern in PACK_FILES:
+        for path in sorted(store_dir.glob(pattern)):
+            digest.update(path.name.encode() + b"\0")
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def origin_of(store_dir: Path) -> dict[str, bytes]:
+    """Return the attachment by which a generation tells which pack it was built from."""
+    return {ORIGIN: orjson.dumps({"pack": pack_fingerprint(store_dir)})}

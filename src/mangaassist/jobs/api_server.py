@@ -5,7 +5,7 @@ from __future__ import annotations
 from mangaassist.bootstrap.processes import export_settings
 from mangaassist.bootstrap.settings import Settings, load_settings
 
-APPLICATION = "mangaassist.bootstrap.api:create_application"
+APPLICATION = "mangaassist.web.main:create_application"
 GRACEFUL_SHUTDOWN_S = 5
 
 

@@ -61,7 +61,11 @@ class PromotionChooser:
         """Return current promotions, the most relevant first; all kinds of them when asked in general."""
         words = set(self._words.findall(text.casefold()))
         scored = [(self._relevance(one, words, series), one) for one in promotions]
-        best = sorted(scored, key=lambda entry: -entry[0])
+        # of equally relevant ones the one that ends first: shoppers want to know what they may miss
+        best = sorted(
+            scored,
+            key=lambda entry: (-entry[0], entry[1].ends_at is None, entry[1].ends_at or entry[1].starts_at),
+        )
         chosen = [one for score, one in best if score > 0 or not only_relevant]
         return tuple(chosen[: 2 if only_relevant else MAX_PROMOTIONS])
 
