@@ -114,7 +114,7 @@ def shipped_offsets(directory: Path) -> Mapping[str, int]:
     """Return how far each segment was shipped; an unreadable cursor ships again rather than losing."""
     try:
         content = orjson.loads((directory / CURSOR).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
+    except (OSError, orjson.JSONDecodeError):
         return {}
     if not isinstance(content, dict):
         return {}

@@ -17,11 +17,11 @@ from mangaassist.ports.traces import TraceCounters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolLimits:
-    """Bounds of the spool; `linger_s` is how long a trace may wait for company before it is synced."""
+    """Bounds of the spool; `interval_s` is how often the queue is written out."""
 
     queue_traces: int = 10_000
     batch_traces: int = 256
-    linger_s: float = 0.02
+    interval_s: float = 0.025
     segment_bytes: int = 8 * 1024 * 1024
     segment_age_s: float = 3_600.0
     max_bytes: int = 1024 * 1024 * 1024
@@ -87,7 +87,8 @@ class SpoolTraceSink:
                 self._accepted += 1
                 if self._thread.ident is None:
                     self._thread.start()
-                if len(self._queue) in (1, self._limits.batch_traces):
+                # waking the writer would cost the request more than everything else here
+                if len(self._queue) == self._limits.batch_traces:
                     self._changed.notify_all()
 
     def counters(self) -> TraceCounters:
@@ -127,19 +128,22 @@ class SpoolTraceSink:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            self._write(batch)
+        stopping = False
+        while not stopping:
+            batch, stopping = self._next_batch()
+            if batch:
+                self._write(batch)
         self._writer.close()
 
-    def _next_batch(self) -> list[Trace]:
-        """Wait for traces and take some; an empty batch means that the sink is closed and drained."""
+    def _next_batch(self) -> tuple[list[Trace], bool]:
+        """Wait an interval, or less when it is urgent; return some traces, and whether they are the last."""
         limit = self._limits.batch_traces
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing)
             self._changed.wait_for(
-                lambda: self._closing or self._hurry or len(self._queue) >= limit, self._limits.linger_s
+                lambda: self._closing or self._hurry or len(self._queue) >= limit, self._limits.interval_s
             )
-            return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+            batch = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+            return batch, self._closing and not self._queue
 
     def _write(self, batch: list[Trace]) -> None:
         lines: list[bytes] = []
