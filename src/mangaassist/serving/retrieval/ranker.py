@@ -60,6 +60,10 @@ class LinearRanker:
         scores: Scores = features @ weights + trusted
         return scores
 
+    def ranking(self, evidence: Evidence) -> tuple[str, ...]:
+        """Return the ids of the candidates, best first."""
+        return tuple(evidence.chunk_ids[at] for at in order(evidence, self.scores(evidence)))
+
     def to_json(self) -> bytes:
         """Return the artifact."""
         document = {"name": self.name, "weights": dict(self.weights)}

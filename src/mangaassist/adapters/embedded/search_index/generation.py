@@ -84,15 +84,15 @@ class Generation:
             )
         query = np.ascontiguousarray(vector, dtype=np.float32)
         if not filters:
-            scores = self._vectors @ query
+            scores = _dot(self._vectors, query)
             best = top_rows(scores, limit)
             return [Hit(chunk_id=self._chunks.ids[row], score=float(scores[row])) for row in best]
         rows = np.flatnonzero(self._mask(filters))
         if len(rows) * _SPARSE_SHARE < len(self._chunks):
             scores = np.zeros(len(self._chunks), dtype=np.float32)
-            scores[rows] = self._vectors[rows] @ query
+            scores[rows] = _dot(self._vectors[rows], query)
         else:
-            scores = self._vectors @ query
+            scores = _dot(self._vectors, query)
         return self._hits(scores, rows, limit)
 
     def get(self, chunk_ids: Iterable[str]) -> list[Chunk]:
@@ -115,6 +115,16 @@ class Generation:
             named[rows] = True
             matching &= named if one.op == "in" else ~named
         return matching
+
+
+def _dot(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each row's dot product, the same bits wherever the row lies.
+
+    Not `@`: the BLAS splits so large a product over all cores and spins there; measured on 19,057 rows it
+    took twice the CPU, and on a busy machine several times the wall time.
+    """
+    scores: NDArray[np.float32] = np.einsum("ij,j->i", vectors, query)
+    return scores
 
 
 class EmptyGeneration:

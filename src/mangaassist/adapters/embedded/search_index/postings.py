@@ -88,8 +88,11 @@ class Postings:
         terms = (folder / _TERMS).read_text(encoding="utf-8")
         self._count = count
         self._term_ids = {term: at for at, term in enumerate(terms.split("\n"))} if terms else {}
+        # the keys of all terms in one pass: no rule of `romaji_key` reaches over a line end
         self._by_sound = {
-            key: term for term in self._term_ids if (key := romaji_key(term)) != term and term[0] != JOIN
+            key: term
+            for key, term in zip(romaji_key(terms).split("\n"), self._term_ids, strict=False)
+            if key != term and term[0] != JOIN
         }
         self._starts: list[int] = np.load(folder / _STARTS).tolist()
         self._rows = np.asarray(np.load(folder / _ROWS, mmap_mode="r"))

@@ -1,0 +1,1 @@
+"""Measuring quality: offline evaluation of the parts and of whole answers."""

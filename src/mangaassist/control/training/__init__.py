@@ -1,0 +1,1 @@
+"""Training what is learned: intent classifier and ranker; never imported by the API process."""
