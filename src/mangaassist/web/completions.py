@@ -1,176 +1,148 @@
 """An OpenAI-compatible face: POST /v1/chat/completions and GET /v1/models.
 
-The last user message is the question. Earlier messages are ignored: the session (the `user` member) is
-the memory. Sampling parameters are the bundle's.
+The last user message is the question. Earlier messages are ignored: the session is the memory. It is named by
+`X-Session-Id`, or by `user`, which names a conversation of this caller alone; without either, every
+request is a conversation of its own. Sampling parameters are the release bundle's.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Any
+import hashlib
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from mangaassist.domain.chat import AnswerDone, AnswerReplaced, AnswerToken, ChatAnswer, ChatRequest
-from mangaassist.domain.errors import MangaAssistError
-from mangaassist.web.bodies import parse_json, read_body, require_json, validated
-from mangaassist.web.problems import Problem, ProblemError, http_problem, problem_of
+from mangaassist.domain.chat import (
+    AnswerDone,
+    AnswerEvent,
+    AnswerReplaced,
+    AnswerToken,
+    ChatAnswer,
+    ChatRequest,
+    Identity,
+)
+from mangaassist.web.bodies import validated
+from mangaassist.web.chat import CLIENT_GONE
+from mangaassist.web.edge import traceparent_of
+from mangaassist.web.problems import FieldError, Problem, refuse_fields
 from mangaassist.web.schemas import ChatBody, CompletionBody
-from mangaassist.web.services import WebServices
-from mangaassist.web.sessions import caller_of, chat_request
-from mangaassist.web.streaming import coalesced
+from mangaassist.web.services import services_of
+from mangaassist.web.sessions import chat_request, received
+from mangaassist.web.streaming import AnswerFeed, EventStream
 
 MODEL = "mangaassist"
+NO_STORE = {"cache-control": "no-store"}
 
 
 async def models(request: Request) -> Response:
     """List the one model there is."""
-    return Response(
-        orjson.dumps(
-            {
-                "object": "list",
-                "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "mangaassist"}],
-            }
-        ),
-        media_type="application/json",
-    )
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "mangaassist"}
+    return _json({"object": "list", "data": [model]})
 
 
 async def completions(request: Request) -> Response:
-    """Answer the last user message; errors have the form of the OpenAI API."""
-    services: WebServices = request.app.state.services
-    try:
-        require_json(request)
-        caller = caller_of(services, request.headers, request.cookies, host=request.headers.get("host", ""))
-        services.rate_limiter.take(caller.identity.owner)
-        services.rate_limiter.take(f"address:{request.client.host if request.client else 'unknown'}")
-        content = parse_json(await read_body(request, limit_bytes=services.limits.max_body_bytes))
-        body = validated(CompletionBody, content)
-        question = next(
-            (message.content for message in reversed(body.messages) if message.role == "user"), None
-        )
-        if question is None:
-            raise ProblemError(
-                Problem(
-                    status=422,
-                    title="No question",
-                    detail="messages holds no user message",
-                    kind="invalid-request",
-                )
-            )
-        asked = chat_request(
-            services,
-            ChatBody(message=question, session_id=body.user),
-            caller.identity,
-            traceparent=request.headers.get("traceparent"),
-        )
-        headers = caller.headers(secure=request.url.scheme == "https")
-        created = int(services.clock.now().timestamp())
-        if body.stream:
-            include_usage = body.stream_options is not None and body.stream_options.include_usage
-            events = _chunks(services, asked, created=created, include_usage=include_usage)
-            first = await anext(events)  # a foreign session is refused before the stream begins
-            return StreamingResponse(
-                _prepended(first, events), media_type="text/event-stream", headers=headers
-            )
-        with services.gate.admit():
-            answer = await _whole_answer(services, asked)
-        return Response(
-            orjson.dumps(_completion(answer, created)), media_type="application/json", headers=headers
-        )
-    except ProblemError as error:
-        return _openai_error(services, error.problem)
-    except MangaAssistError as error:
-        return _openai_error(services, problem_of(error))
+    """Answer the last user message."""
+    services = services_of(request)
+    caller, body = await received(request, CompletionBody)
+    session_id = request.headers.get("x-session-id") or _session_of(body.user, caller.identity)
+    question = validated(ChatBody, {"message": _question(body), "session_id": session_id})
+    asked = chat_request(services, question, caller.identity, traceparent=traceparent_of(request))
+    handed = caller.headers(secure=request.url.scheme == "https")
+    created = int(services.clock.now().timestamp())
+    if body.stream:
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        wire = CompletionChunks(asked, created=created, include_usage=include_usage)
+        return EventStream(services, asked, wire, headers=handed)
+    async with AnswerFeed(services, asked, receive=request.receive) as feed:
+        answer = await feed.answer()
+    if answer is None:
+        return Response(status_code=CLIENT_GONE)
+    return _json(_completion(answer, created), headers={"x-trace-id": answer.trace_id, **handed})
 
 
-async def _whole_answer(services: WebServices, asked: ChatRequest) -> ChatAnswer:
-    async with aclosing(services.answers.answer(asked)) as events:
-        async for event in events:
-            if isinstance(event, AnswerDone):
-                services.metrics.answered(event.answer)
-                return event.answer
-    raise ProblemError(http_problem(500))
+def _question(body: CompletionBody) -> str:
+    """Return the text of the last user message; 422 when there is none."""
+    asked = [message.content for message in body.messages if message.role == "user" and message.content]
+    if not asked:
+        refuse_fields(FieldError(field="messages", message="must hold a user message"))
+    last = asked[-1]
+    return last if isinstance(last, str) else "\n".join(part.text for part in last)
 
 
-async def _chunks(
-    services: WebServices, asked: ChatRequest, *, created: int, include_usage: bool
-) -> AsyncIterator[bytes]:
-    identity: dict[str, Any] = {
-        "id": f"chatcmpl-{asked.request_id}",
-        "object": "chat.completion.chunk",
-        "created": created,
-        "model": MODEL,
-    }
-    with services.gate.admit():
-        async with aclosing(coalesced(services, asked)) as events:
-            async for event in events:
-                if isinstance(event, AnswerToken):
-                    yield _data(identity, {"content": event.text})
-                elif isinstance(event, AnswerReplaced):
-                    # this wire format cannot take text back: what replaces it follows after a break
-                    yield _data(identity, {"content": "\n\n" + event.text})
-                elif isinstance(event, AnswerDone):
-                    services.metrics.answered(event.answer)
-                    yield _data(identity, {}, finish="stop")
-                    if include_usage:
-                        yield _event({**identity, "choices": [], "usage": _usage(event.answer)})
-                else:
-                    yield _data(identity, {"role": "assistant", "content": ""})
-    yield b"data: [DONE]\n\n"
+def _session_of(user: str | None, identity: Identity) -> str | None:
+    if user is None:
+        return None
+    return "user_" + hashlib.sha256(f"{identity.owner}\n{user}".encode()).hexdigest()[:32]
 
 
-async def _prepended(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+class CompletionChunks:
+    """Writes the chunks of a streamed completion, ended by `[DONE]`.
+
+    This wire format cannot take text back: what replaces the text shown so far follows it after a break.
+    """
+
+    def __init__(self, asked: ChatRequest, *, created: int, include_usage: bool) -> None:
+        self._head: dict[str, object] = {
+            "id": f"chatcmpl-{asked.request_id}",
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": MODEL,
+        }
+        self._include_usage = include_usage
+
+    def encode(self, event: AnswerEvent) -> bytes:
+        """Return the chunks that tell the event."""
+        if isinstance(event, AnswerToken):
+            return self._chunk({"content": event.text})
+        if isinstance(event, AnswerReplaced):
+            return self._chunk({"content": f"\n\n{event.text}"})
+        if isinstance(event, AnswerDone):
+            usage = self._usage(event.answer) if self._include_usage else b""
+            return self._chunk({}, finish_reason="stop") + usage + b"data: [DONE]\n\n"
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def failed(self, problem: Problem, *, path: str, trace_id: str) -> bytes:
+        """Return an error object; the stream ends without `[DONE]`."""
+        return _data(problem.openai_document())
+
+    def _chunk(self, delta: dict[str, str], *, finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return _data({**self._head, "choices": [choice]})
+
+    def _usage(self, answer: ChatAnswer) -> bytes:
+        return _data({**self._head, "choices": [], "usage": _usage(answer)})
 
 
-def _data(identity: dict[str, Any], delta: dict[str, str], *, finish: str | None = None) -> bytes:
-    return _event({**identity, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-
-
-def _event(document: dict[str, Any]) -> bytes:
+def _data(document: dict[str, object]) -> bytes:
     return b"data: " + orjson.dumps(document) + b"\n\n"
 
 
-def _usage(answer: ChatAnswer) -> dict[str, int]:
-    usage = answer.usage
-    prompt = usage.input_tokens + usage.cached_input_tokens
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": prompt + usage.output_tokens,
-    }
-
-
-def _completion(answer: ChatAnswer, created: int) -> dict[str, Any]:
+def _completion(answer: ChatAnswer, created: int) -> dict[str, object]:
+    message = {"role": "assistant", "content": answer.text}
     return {
         "id": f"chatcmpl-{answer.request_id}",
         "object": "chat.completion",
         "created": created,
         "model": MODEL,
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": answer.text}, "finish_reason": "stop"}
-        ],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": _usage(answer),
         "system_fingerprint": answer.release_bundle,
     }
 
 
-def _openai_error(services: WebServices, problem: Problem) -> Response:
-    services.metrics.problem(problem.status)
-    kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
-    kind = kinds.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error")
-    param = problem.errors[0]["field"] if problem.errors else None
+def _usage(answer: ChatAnswer) -> dict[str, object]:
+    usage = answer.usage
+    prompt = usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": prompt + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
+    }
+
+
+def _json(content: dict[str, object], *, headers: dict[str, str] | None = None) -> Response:
     return Response(
-        orjson.dumps(
-            {"error": {"message": problem.detail, "type": kind, "param": param, "code": problem.kind}}
-        ),
-        status_code=problem.status,
-        media_type="application/json",
-        headers={"retry-after": str(round(problem.retry_after_s))} if problem.retry_after_s else None,
+        orjson.dumps(content), media_type="application/json", headers={**NO_STORE, **(headers or {})}
     )

@@ -8,22 +8,15 @@ from starlette.responses import Response
 
 from mangaassist.domain.chat import Identity
 from mangaassist.domain.feedback import FeedbackEvent
-from mangaassist.web.bodies import parse_json, read_body, require_json, validated
 from mangaassist.web.schemas import FeedbackBody
-from mangaassist.web.services import WebServices
-from mangaassist.web.sessions import caller_of
+from mangaassist.web.services import WebServices, services_of
+from mangaassist.web.sessions import received
 
 
 async def feedback(request: Request) -> Response:
     """Store one event: 202 when new, 200 when repeated, 404 when the answer is not the caller's."""
-    services: WebServices = request.app.state.services
-    require_json(request)
-    caller = caller_of(services, request.headers, request.cookies, host=request.headers.get("host", ""))
-    services.rate_limiter.take(caller.identity.owner)
-    body = validated(
-        FeedbackBody, parse_json(await read_body(request, limit_bytes=services.limits.max_body_bytes))
-    )
-    outcome = await store_feedback(services, body, caller.identity)
+    caller, body = await received(request, FeedbackBody)
+    outcome = await store_feedback(services_of(request), body, caller.identity)
     return Response(
         orjson.dumps({"response_id": body.response_id, "status": outcome}),
         status_code=202 if outcome == "stored" else 200,
@@ -33,19 +26,17 @@ async def feedback(request: Request) -> Response:
 
 
 async def store_feedback(services: WebServices, body: FeedbackBody, identity: Identity) -> str:
-    """Store the event for its owner; "stored" or "repeated"."""
-    outcome = await services.feedback.add(
-        FeedbackEvent(
-            feedback_id=services.ids.sortable("fb"),
-            response_id=body.response_id,
-            trace_id=body.trace_id,
-            feedback=body.feedback,
-            timestamp=services.clock.now(),
-            reason_code=body.reason_code,
-            comment=body.comment,
-        ),
-        owner=identity.owner,
+    """Store the event for its owner; "stored" or "repeated". The time is the server's."""
+    event = FeedbackEvent(
+        feedback_id=services.ids.sortable("fb"),
+        response_id=body.response_id,
+        trace_id=body.trace_id,
+        feedback=body.feedback,
+        timestamp=services.clock.now(),
+        reason_code=body.reason_code,
+        comment=body.comment,
     )
+    outcome = await services.feedback.add(event, owner=identity.owner)
     if outcome == "stored":
         services.metrics.feedback_stored(body.feedback)
     return outcome

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from mangaassist.domain.chat import Identity
 from mangaassist.domain.errors import ConfigurationError, PermissionDeniedError
@@ -16,105 +20,148 @@ VISITOR_ISSUER = "mangaassist-visitor"
 VISITOR_LIFETIME = timedelta(days=30)
 CUSTOMER_LIFETIME = timedelta(hours=8)
 CLOCK_SKEW_S = 60
+MIN_SECRET_BYTES = 32
+MAX_TOKEN_CHARS = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerKeys:
-    """How customer tokens are verified: either a shared secret (HS256) or a public key (RS256, ES256)."""
+    """How customer tokens are verified: a shared secret, or public keys as a PEM or a JWKS document."""
 
     issuer: str
     audience: str
     secret: str | None = None
     public_key: str | None = None
 
-    def verification(self) -> tuple[str, Sequence[str]]:
-        """Return the key and the only algorithms it may be used with."""
-        if self.public_key is not None:
-            return self.public_key, ("RS256", "ES256")
-        if self.secret is not None:
-            return self.secret, ("HS256",)
-        raise ConfigurationError(
-            "customer tokens cannot be verified: no secret and no public key is configured"
-        )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Key:
+    """One key and the only algorithm that it verifies."""
+
+    algorithm: str
+    material: Any  # a secret's text or a public key object of either kind
 
 
 class IdentityService:
     """Verifies bearer tokens and issues visitor tokens.
 
-    The claimed issuer only chooses the key; the algorithm is fixed by the key, so that neither `none` nor a
+    The claimed issuer and key id only choose a key; the key fixes the algorithm. So neither `none` nor a
     public key used as an HMAC secret is ever accepted.
     """
 
     def __init__(self, *, session_secret: str, customers: CustomerKeys, clock: Clock, ids: IdFactory) -> None:
-        self._session_secret = session_secret
+        self._session_key = _secret_key(session_secret, name="the session secret")
         self._customers = customers
+        self._customer_keys = _customer_keys(customers)
         self._clock = clock
         self._ids = ids
 
     def issue_visitor(self) -> tuple[str, Identity]:
         """Return a fresh visitor's token and identity."""
         visitor_id = self._ids.sortable("vis")
-        now = self._clock.now()
-        token = jwt.encode(
-            {"sub": visitor_id, "iss": VISITOR_ISSUER, "iat": now, "exp": now + VISITOR_LIFETIME},
-            self._session_secret,
-            algorithm="HS256",
+        token = self._issue(
+            self._session_key, {"sub": visitor_id, "iss": VISITOR_ISSUER}, lifetime=VISITOR_LIFETIME
         )
         return token, Identity(owner=f"visitor:{visitor_id}")
 
     def issue_customer(self, customer_id: str, *, member: bool) -> str:
         """Return a customer's token; only the embedded profile does this, for its demo customers."""
-        if self._customers.secret is None:
-            raise ConfigurationError("demo tokens need a shared secret")
-        now = self._clock.now()
-        return jwt.encode(
-            {
-                "sub": customer_id,
-                "iss": self._customers.issuer,
-                "aud": self._customers.audience,
-                "iat": now,
-                "exp": now + CUSTOMER_LIFETIME,
-                "member": member,
-            },
-            self._customers.secret,
-            algorithm="HS256",
-        )
+        key = self._customer_keys.get(None)
+        if key is None or key.algorithm != "HS256":
+            raise ConfigurationError("demo customers need a shared secret; unset the public key")
+        claims = {
+            "sub": customer_id,
+            "iss": self._customers.issuer,
+            "aud": self._customers.audience,
+            "member": member,
+        }
+        return self._issue(key, claims, lifetime=CUSTOMER_LIFETIME)
 
     def verify(self, token: str) -> Identity:
         """Return who the token speaks for, or raise `PermissionDeniedError`."""
+        if len(token) > MAX_TOKEN_CHARS:
+            raise PermissionDeniedError("the token is too long")
         try:
-            claimed = jwt.decode(token, options={"verify_signature": False})
-            if claimed.get("iss") == VISITOR_ISSUER:
-                claims = self._decode(
-                    token, self._session_secret, ("HS256",), issuer=VISITOR_ISSUER, audience=None
-                )
+            claimed = jwt.decode_complete(token, options={"verify_signature": False})
+            if claimed["payload"].get("iss") == VISITOR_ISSUER:
+                claims = self._decode(token, self._session_key, issuer=VISITOR_ISSUER, audience=None)
                 return Identity(owner=f"visitor:{claims['sub']}")
-            key, algorithms = self._customers.verification()
+            key = self._customer_keys.get(claimed["header"].get("kid")) or self._customer_keys.get(None)
+            if key is None:
+                raise jwt.InvalidKeyError("no key has this kid")
             claims = self._decode(
-                token, key, algorithms, issuer=self._customers.issuer, audience=self._customers.audience
+                token, key, issuer=self._customers.issuer, audience=self._customers.audience
             )
-        except (jwt.InvalidTokenError, jwt.InvalidKeyError) as error:
-            raise PermissionDeniedError(f"the token is not valid: {error}") from error
-        customer_id = str(claims["sub"])
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise PermissionDeniedError("the token is not valid") from error
         return Identity(
-            owner=f"customer:{customer_id}",
-            customer_id=customer_id,
+            owner=f"customer:{claims['sub']}",
+            customer_id=claims["sub"],
             user_type="member" if claims.get("member") is True else "signed_in",
         )
 
-    def _decode(
-        self, token: str, key: str, algorithms: Sequence[str], *, issuer: str, audience: str | None
-    ) -> dict[str, object]:
-        claims: dict[str, object] = jwt.decode(
+    def _issue(self, key: _Key, claims: Mapping[str, object], *, lifetime: timedelta) -> str:
+        now = self._clock.now()
+        return jwt.encode(
+            {**claims, "iat": now, "exp": now + lifetime}, key.material, algorithm=key.algorithm
+        )
+
+    def _decode(self, token: str, key: _Key, *, issuer: str, audience: str | None) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
             token,
-            key,
-            algorithms=list(algorithms),
+            key.material,
+            algorithms=[key.algorithm],
             issuer=issuer,
             audience=audience,
-            leeway=CLOCK_SKEW_S,
-            options={"require": ["exp", "iat", "sub", "iss"], "verify_aud": audience is not None},
+            # times are checked below, against our own clock
+            options={
+                "require": ["exp", "iat", "sub", "iss"],
+                "verify_aud": audience is not None,
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
         )
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject or len(subject) > 128:
-            raise jwt.InvalidTokenError("sub must be a text of at most 128 characters")
+        now_s = self._clock.now().timestamp()
+        if now_s > float(claims["exp"]) + CLOCK_SKEW_S:
+            raise jwt.ExpiredSignatureError("expired")
+        if now_s < max(float(claims["iat"]), float(claims.get("nbf", 0))) - CLOCK_SKEW_S:
+            raise jwt.ImmatureSignatureError("not valid yet")
+        subject = claims["sub"]
+        if not (
+            isinstance(subject, str)
+            and 0 < len(subject) <= 128
+            and subject.isascii()
+            and subject.isprintable()
+        ):
+            raise jwt.InvalidTokenError("sub must be 1 to 128 printable ASCII characters")
         return claims
+
+
+def _secret_key(secret: str, *, name: str) -> _Key:
+    if len(secret.encode()) < MIN_SECRET_BYTES:
+        raise ConfigurationError(f"{name} must have at least {MIN_SECRET_BYTES} bytes")
+    return _Key(algorithm="HS256", material=secret)
+
+
+def _customer_keys(customers: CustomerKeys) -> Mapping[str | None, _Key]:
+    """Return the keys by key id; None is the one for tokens that name no known key."""
+    if customers.public_key is None:
+        if customers.secret is None:
+            raise ConfigurationError("customer tokens need a secret or a public key")
+        return {None: _secret_key(customers.secret, name="the customers' JWT secret")}
+    try:
+        if not customers.public_key.lstrip().startswith("{"):
+            return {None: _public_key(load_pem_public_key(customers.public_key.encode()))}
+        keys = jwt.PyJWKSet.from_json(customers.public_key).keys
+        return {key.key_id: _public_key(key.key) for key in keys}
+    except (jwt.PyJWTError, ValueError) as error:
+        raise ConfigurationError(f"the customers' public keys cannot be read: {error}") from error
+
+
+def _public_key(key: object) -> _Key:
+    if isinstance(key, RSAPublicKey):
+        return _Key(algorithm="RS256", material=key)
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return _Key(algorithm="ES256", material=key)
+    raise ConfigurationError("a customers' key must be an RSA or a P-256 public key")

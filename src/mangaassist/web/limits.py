@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from mangaassist.domain.errors import RateLimitedError
 from mangaassist.ports.clock import Clock
@@ -37,16 +35,15 @@ class RateLimiter:
 
 
 class ConcurrencyGate:
-    """Admits a bounded number of requests; the rest is told to come back."""
+    """Admits a bounded number of answers at once; the rest is told to come back."""
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._running = 0
+        self.running = 0
 
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Hold a place for the duration of the block, or raise a 503 problem."""
-        if self._running >= self._limit:
+    def enter(self) -> None:
+        """Take a place, or raise a 503 problem."""
+        if self.running >= self._limit:
             raise ProblemError(
                 Problem(
                     status=503,
@@ -56,8 +53,8 @@ class ConcurrencyGate:
                     retry_after_s=1,
                 )
             )
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
+        self.running += 1
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self.running -= 1

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import Response
 
+from mangaassist.web.html import page
 from mangaassist.web.schemas import AnswerView, ChatBody, CompletionBody, DemoLoginBody, FeedbackBody
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "required": ["type", "title", "status", "detail", "instance"],
+    "required": ["type", "title", "status", "detail", "instance", "trace_id"],
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
@@ -29,25 +31,38 @@ PROBLEM_SCHEMA: dict[str, Any] = {
             },
         },
     },
+    "examples": [
+        {
+            "type": "urn:mangaassist:problem:invalid-request",
+            "title": "The request is not valid",
+            "status": 422,
+            "detail": "message: must not be empty",
+            "instance": "/v1/chat",
+            "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "errors": [{"field": "message", "message": "must not be empty"}],
+        }
+    ],
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Publish /openapi.json and a plain page about it at /docs."""
-    document = openapi_document()
-    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way to replace it
+async def schema(request: Request) -> Response:
+    """Publish the document."""
+    return Response(orjson.dumps(openapi_document()), media_type="application/json")
 
-    async def docs(request: Request) -> Response:
-        return HTMLResponse(_docs_page(document))
 
-    async def schema(request: Request) -> Response:
-        return JSONResponse(document)
-
-    app.add_route("/docs", docs, methods=["GET"])
-    app.router.routes = [
-        route for route in app.router.routes if getattr(route, "path", "") != "/openapi.json"
-    ]
-    app.add_route("/openapi.json", schema, methods=["GET"])
+async def docs(request: Request) -> Response:
+    """List the operations for people."""
+    rows = "".join(
+        f"<tr><td><code>{method.upper()} {path}</code></td><td>{escape(operation['summary'])}</td></tr>"
+        for path, operations in openapi_document()["paths"].items()
+        for method, operation in operations.items()
+    )
+    return page(
+        "API",
+        f'<h1>API</h1><p>The whole of it in <a href="/openapi.json">openapi.json</a>.</p>'
+        f'<div class="panel"><table><tbody>{rows}<tr><td><code>WS /v1/chat/ws</code></td>'
+        "<td>Chat and feedback over a WebSocket.</td></tr></tbody></table></div>",
+    )
 
 
 def openapi_document() -> dict[str, Any]:
@@ -57,7 +72,12 @@ def openapi_document() -> dict[str, Any]:
         _collect(model, schemas)
     answer = {"application/json": {"schema": _ref("AnswerView")}}
     stream = {
-        "text/event-stream": {"schema": {"type": "string", "description": "token, replace, done, error"}}
+        "text/event-stream": {
+            "schema": {
+                "type": "string",
+                "description": "Events token, replace, done and error; the data of done is an AnswerView.",
+            }
+        }
     }
     return {
         "openapi": "3.1.0",
@@ -101,6 +121,7 @@ def openapi_document() -> dict[str, Any]:
                 )
             },
             "/v1/session": {
+                "get": _operation("session", "Who the caller is."),
                 "post": _operation(
                     "new_session", "Issue a visitor token.", responses={"201": {"description": "A token."}}
                 ),
@@ -128,7 +149,9 @@ def _operation(
     known = {
         "400": "Malformed.",
         "401": "The token does not verify.",
+        "403": "The cookie came from another site's page.",
         "404": "Unknown, or not yours.",
+        "406": "Neither JSON nor events are accepted.",
         "413": "Too large.",
         "415": "Not JSON.",
         "422": "Well-formed but not valid.",
@@ -156,19 +179,3 @@ def _collect(model: type[BaseModel], schemas: dict[str, Any]) -> None:
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
     schemas[model.__name__] = schema
-
-
-def _docs_page(document: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td><code>{method.upper()} {path}</code></td><td>{operation['summary']}</td></tr>"
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MangaAssist API</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/static/shop.css"></head><body class="status"><main><h1>API</h1>'
-        f"<table><tbody>{rows}<tr><td><code>WS /v1/chat/ws</code></td>"
-        "<td>Chat and feedback over a WebSocket.</td>"
-        '</tr></tbody></table><p><a href="/openapi.json">openapi.json</a></p></main></body></html>'
-    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 import orjson
 from starlette.responses import Response
@@ -35,7 +38,40 @@ STATUS: tuple[tuple[type[MangaAssistError], int, str], ...] = (
     (DependencyTimeoutError, 504, "A service did not answer in time"),
     (DependencyError, 503, "A service is unavailable"),
     (ConfigurationError, 500, "The server is misconfigured"),
+    (MangaAssistError, 500, "Internal error"),
 )
+
+
+# the problems of the web layer itself: status → (kind, title)
+HTTP: Mapping[int, tuple[str, str]] = {
+    400: ("bad-request", "Bad request"),
+    401: ("permission-denied", "Not authenticated"),
+    403: ("foreign-origin", "Foreign origin"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    406: ("not-acceptable", "Not acceptable"),
+    408: ("body-too-slow", "The body came too slowly"),
+    409: ("conflict", "Conflict"),
+    413: ("body-too-large", "The body is too large"),
+    415: ("unsupported-media-type", "Unsupported media type"),
+    422: ("invalid-request", "The request is not valid"),
+    431: ("headers-too-large", "The headers are too large"),
+    500: ("internal-error", "Internal error"),
+    503: ("busy", "Busy"),
+}
+OPENAI_KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+OPENAI_PATHS = frozenset({"/v1/chat/completions", "/v1/models"})
+MAX_FIELD_ERRORS = 20
+
+LOG = logging.getLogger("mangaassist.web")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """What is wrong with one member of the body."""
+
+    field: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,37 +82,42 @@ class Problem:
     title: str
     detail: str
     kind: str
-    errors: tuple[Mapping[str, str], ...] = ()
+    errors: tuple[FieldError, ...] = ()
     retry_after_s: float | None = None
+    allow: str | None = None
 
-    def document(self, *, instance: str, trace_id: str | None = None) -> dict[str, object]:
-        """Return the JSON members of RFC 9457 plus `trace_id` and `errors` where there are any."""
+    def document(self, *, instance: str, trace_id: str) -> dict[str, object]:
+        """Return the JSON members of RFC 9457 plus `trace_id`, and `errors` where there are any."""
         out: dict[str, object] = {
             "type": f"urn:mangaassist:problem:{self.kind}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "instance": instance,
+            "trace_id": trace_id,
         }
-        if trace_id is not None:
-            out["trace_id"] = trace_id
         if self.errors:
-            out["errors"] = list(self.errors)
+            out["errors"] = self.errors  # orjson writes dataclasses as objects
         return out
 
-    def response(self, *, instance: str, trace_id: str | None = None) -> Response:
-        """Return the document as a response."""
-        headers = {"cache-control": "no-store"}
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to the status."""
+        out = {"cache-control": "no-store"}
         if self.retry_after_s is not None:
-            headers["retry-after"] = str(max(1, round(self.retry_after_s)))
+            out["retry-after"] = str(max(1, math.ceil(self.retry_after_s)))
+        if self.allow is not None:
+            out["allow"] = self.allow
         if self.status == 401:
-            headers["www-authenticate"] = "Bearer"
-        return Response(
-            orjson.dumps(self.document(instance=instance, trace_id=trace_id)),
-            status_code=self.status,
-            media_type=MEDIA_TYPE,
-            headers=headers,
+            out["www-authenticate"] = "Bearer"
+        return out
+
+    def openai_document(self) -> dict[str, object]:
+        """Return the problem in the form of the OpenAI API."""
+        kind = OPENAI_KINDS.get(
+            self.status, "server_error" if self.status >= 500 else "invalid_request_error"
         )
+        param = self.errors[0].field if self.errors else None
+        return {"error": {"message": self.detail, "type": kind, "param": param, "code": self.kind}}
 
 
 class ProblemError(Exception):
@@ -87,45 +128,62 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-def problem_of(error: MangaAssistError) -> Problem:
-    """Return the problem that a domain error becomes; internals of a dependency are not told."""
-    status, title = next((status, title) for kind, status, title in STATUS if isinstance(error, kind))
-    hidden = isinstance(error, DependencyError | ConfigurationError)
-    errors: tuple[Mapping[str, str], ...] = ()
-    if isinstance(error, InvalidRequestError) and error.field:
-        errors = ({"field": error.field, "message": str(error)},)
-    return Problem(
-        status=status,
-        title=title,
-        detail="Please try again in a moment." if hidden else str(error),
-        kind=_kebab(type(error).__name__.removesuffix("Error")),
-        errors=errors,
-        retry_after_s=error.retry_after_s
-        if isinstance(error, RateLimitedError)
-        else (5 if status == 503 else None),
+def problem_response(problem: Problem, *, path: str, trace_id: str) -> Response:
+    """Return the problem as a response, in the form that the clients of this path expect."""
+    if path in OPENAI_PATHS:
+        media_type, document = "application/json", problem.openai_document()
+    else:
+        media_type, document = MEDIA_TYPE, problem.document(instance=path, trace_id=trace_id)
+    return Response(
+        orjson.dumps(document),
+        status_code=problem.status,
+        media_type=media_type,
+        headers={**problem.headers(), "x-trace-id": trace_id},
     )
 
 
 def http_problem(status: int, detail: str | None = None) -> Problem:
     """Return the problem for a plain HTTP status such as 404 or 405."""
-    titles = {
-        400: "Bad request",
-        404: "Not found",
-        405: "Method not allowed",
-        406: "Not acceptable",
-        413: "The body is too large",
-        415: "Unsupported media type",
-        429: "Too many requests",
-        500: "Internal error",
-        503: "Busy",
-    }
-    title = titles.get(status, "Error")
+    kind, title = HTTP.get(status, ("error", "Error"))
+    return Problem(status=status, title=title, detail=detail or f"{title}.", kind=kind)
+
+
+def refuse(status: int, detail: str) -> NoReturn:
+    """Raise the problem for a plain HTTP status."""
+    raise ProblemError(http_problem(status, detail))
+
+
+def refuse_fields(*errors: FieldError) -> NoReturn:
+    """Raise 422 with what is wrong with each member; only so many are told."""
+    kind, title = HTTP[422]
+    told = errors[:MAX_FIELD_ERRORS]
+    detail = "; ".join(f"{error.field}: {error.message}" for error in told[:5])
+    raise ProblemError(Problem(status=422, title=title, detail=detail, kind=kind, errors=told))
+
+
+def problem_of(error: Exception, *, path: str, trace_id: str) -> Problem:
+    """Return the problem that any error becomes; what is our fault is logged, and its cause not told."""
+    if isinstance(error, ProblemError):
+        return error.problem
+    if not isinstance(error, MangaAssistError):
+        LOG.error("unexpected error", exc_info=error, extra={"path": path, "trace_id": trace_id})
+        return http_problem(500, "Something went wrong on our side.")
+    status, title = next((status, title) for kind, status, title in STATUS if isinstance(error, kind))
+    if status >= 500:
+        LOG.error("request failed", extra={"path": path, "trace_id": trace_id, "error": repr(error)})
+    errors: tuple[FieldError, ...] = ()
+    if isinstance(error, InvalidRequestError) and error.field:
+        errors = (FieldError(field=error.field, message=str(error)),)
+    retry_after_s = 5.0 if status == 503 else None
     return Problem(
-        status=status, title=title, detail=detail or title + ".", kind=_kebab(title.title().replace(" ", ""))
+        status=status,
+        title=title,
+        detail="Please try again in a moment." if status >= 500 else str(error),
+        kind=_kebab(type(error).__name__.removesuffix("Error")),
+        errors=errors,
+        retry_after_s=error.retry_after_s if isinstance(error, RateLimitedError) else retry_after_s,
     )
 
 
 def _kebab(name: str) -> str:
-    return "".join(
-        "-" + character.lower() if character.isupper() else character for character in name
-    ).lstrip("-")
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

@@ -30,16 +30,39 @@ class ChatBody(_Strict):
     """One message of a shopper."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"message": "something like Berserk but less grim"}]}
+        json_schema_extra={
+            "examples": [
+                {"message": "something like Berserk but less grim"},
+                {
+                    "message": "is it in stock?",
+                    "session_id": "sess_01JD8Z7",
+                    "page_context": {"page_type": "product", "locale": "en-US", "asin": "1506711987"},
+                },
+            ]
+        }
     )
 
-    message: Annotated[Text, Field(max_length=16_000)]
+    message: Annotated[Text, Field(description="At most 4,000 characters unless configured otherwise.")]
     session_id: Id | None = None
     page_context: PageContextBody | None = None
 
 
 class FeedbackBody(_Strict):
-    """What a shopper says of an answer."""
+    """What a shopper says of an answer; `timestamp` is accepted, the server's own time is stored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "response_id": "resp_01JD8Z9",
+                    "trace_id": "0af7651916cd43dd8448eb211c80319c",
+                    "feedback": "thumbs_down",
+                    "reason_code": "wrong_recommendation",
+                    "comment": "I have read this one.",
+                }
+            ]
+        }
+    )
 
     response_id: Id
     trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -49,13 +72,22 @@ class FeedbackBody(_Strict):
     comment: Annotated[Text, Field(max_length=2_000)] | None = None
 
 
+class TextPart(BaseModel):
+    """A part of a message in the form of the OpenAI API; only text is understood."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["text"]
+    text: str
+
+
 class CompletionMessage(BaseModel):
-    """One message in the form of the OpenAI API; only plain text content is accepted."""
+    """One message in the form of the OpenAI API."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[Text, Field(max_length=16_000)]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | tuple[TextPart, ...] | None = None
 
 
 class StreamOptions(BaseModel):
@@ -65,15 +97,26 @@ class StreamOptions(BaseModel):
 
 
 class CompletionBody(BaseModel):
-    """A request in the form of the OpenAI API; sampling parameters are the bundle's and ignored here."""
+    """A request in the form of the OpenAI API; other members, such as sampling parameters, are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "mangaassist",
+                    "messages": [{"role": "user", "content": "a funny manga for a ten-year-old"}],
+                    "user": "conversation-1",
+                }
+            ]
+        },
+    )
 
     model: str = "mangaassist"
-    messages: Annotated[tuple[CompletionMessage, ...], Field(min_length=1, max_length=200)]
+    messages: Annotated[tuple[CompletionMessage, ...], Field(min_length=1, max_length=500)]
     stream: bool = False
     stream_options: StreamOptions | None = None
-    user: Id | None = None
+    user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class DemoLoginBody(_Strict):

@@ -6,7 +6,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from starlette.requests import HTTPConnection
+
 from mangaassist.domain.chat import AnswerEvent, ChatRequest
+from mangaassist.domain.records import RequestRecord
 from mangaassist.domain.store import Customer
 from mangaassist.ports.clock import Clock, IdFactory
 from mangaassist.ports.feedback import FeedbackStore
@@ -21,6 +24,14 @@ class Answers(Protocol):
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Yield the events of one answer, the last one `AnswerDone`."""
+        ...
+
+
+class AnswerRecords(Protocol):
+    """What was stored of the answers; the session store keeps it."""
+
+    async def record(self, response_id: str) -> RequestRecord:
+        """Return the record of a response, or raise `NotFoundError`."""
         ...
 
 
@@ -59,6 +70,13 @@ class WebServices:
     health: Callable[[], Sequence[ComponentHealth]]
     release_bundle: Callable[[], str]
     trace_counters: Callable[[], TraceCounters]
+    records: AnswerRecords | None = None
     demo_customers: Sequence[Customer] = ()
     trace_url: Callable[[str], str | None] = lambda trace_id: None
     allowed_origins: tuple[str, ...] = ()
+
+
+def services_of(connection: HTTPConnection) -> WebServices:
+    """Return the services of the application that serves this request or WebSocket."""
+    services: WebServices = connection.app.state.services
+    return services

@@ -1,71 +1,87 @@
-"""GET /trace/{id}: the span waterfall of an answer, for the session that asked."""
+"""GET /trace/{id}: how an answer was made, span by span, for the one who asked."""
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
+from mangaassist.domain.errors import NotFoundError
 from mangaassist.domain.trace import FinishedSpan, Trace
-from mangaassist.web.services import WebServices
+from mangaassist.web.html import page
+from mangaassist.web.problems import refuse
+from mangaassist.web.services import services_of
+from mangaassist.web.sessions import known_caller
 
+# told elsewhere on the page, or of no use to a shopper
 HIDDEN_TAGS = frozenset({"session_id", "request_id"})
+MAX_DEPTH = 4
 
 
 async def show(request: Request) -> Response:
-    """Render the trace; raises `NotFoundError` for an unknown one.
+    """Render the trace; 404 for an unknown one and for another's."""
+    services = services_of(request)
+    caller = known_caller(request)
+    try:
+        if caller is None or services.records is None:
+            raise NotFoundError("whose it is cannot be told")
+        trace = await asyncio.to_thread(services.archive.get, request.path_params["trace_id"])
+        record = await services.records.record(trace.response_id)
+        if record.owner != caller.owner:
+            raise NotFoundError("not the owner")
+    except NotFoundError:
+        refuse(404, "There is no such trace of yours.")
+    return page(f"Trace {trace.trace_id[:8]}", _body(trace, services.trace_url(trace.trace_id)))
 
-    A trace holds redacted previews only, and its id is a 128-bit secret told to the asker alone.
-    """
-    services: WebServices = request.app.state.services
-    trace = services.archive.get(request.path_params["trace_id"])
-    return HTMLResponse(
-        _page(trace, services.trace_url(trace.trace_id)), headers={"cache-control": "no-store"}
-    )
 
-
-def _page(trace: Trace, mlflow_url: str | None) -> str:
+def _body(trace: Trace, mlflow_url: str | None) -> str:
     total_ns = max(1, trace.root.end_ns - trace.root.start_ns)
-    depth_of = _depths(trace.spans)
-    rows = "".join(_row(span, depth_of[span.span_id], trace.root.start_ns, total_ns) for span in trace.spans)
+    depths = _depths(trace.spans)
+    rows = "".join(
+        _row(span, depth=depths[span.span_id], start_ns=trace.root.start_ns, total_ns=total_ns)
+        for span in trace.spans
+    )
     tags = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
         for name, value in trace.tags.items()
-        if name not in HIDDEN_TAGS
+        if name not in HIDDEN_TAGS and value
     )
-    link = f'<p><a href="{escape(mlflow_url)}">Open in MLflow</a></p>' if mlflow_url else ""
+    link = f' · <a href="{escape(mlflow_url)}">open in MLflow</a>' if mlflow_url else ""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>Trace {escape(trace.trace_id[:8])}</title>"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/static/shop.css"></head><body class="status"><main>'
-        f"<h1>How this answer was made</h1><p>{escape(trace.request_preview)}</p>"
-        f'<p class="muted">{trace.root.duration_ms:.1f} ms · trace <code>{escape(trace.trace_id)}</code></p>'
-        f"{link}"
-        f'<table class="waterfall"><tbody>{rows}</tbody></table><dl>{tags}</dl>'
-        '<p><a href="/">Back to the chat</a></p></main></body></html>'
+        "<h1>How this answer was made</h1>"
+        f"<blockquote><p>{escape(trace.request_preview)}</p></blockquote>"
+        f"<p><strong>{trace.root.duration_ms:.1f} ms</strong> in {len(trace.spans)} steps{link}</p>"
+        f'<div class="panel waterfall">{rows}</div>'
+        f'<h2>Versions and outcome</h2><dl class="tags">{tags}</dl>'
+        f'<p class="muted">Trace <code>{escape(trace.trace_id)}</code>. Names, addresses and numbers of '
+        "people are taken out before a trace is kept.</p>"
     )
 
 
-def _row(span: FinishedSpan, depth: int, start_ns: int, total_ns: int) -> str:
+def _row(span: FinishedSpan, *, depth: int, start_ns: int, total_ns: int) -> str:
     offset = 100 * (span.start_ns - start_ns) / total_ns
-    width = max(0.4, 100 * (span.end_ns - span.start_ns) / total_ns)
-    attributes = " · ".join(
-        f"{escape(name)}={escape(str(value))}"
+    width = max(0.6, 100 * (span.end_ns - span.start_ns) / total_ns)
+    attributes = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(_text(value))}</dd></div>"
         for name, value in span.attributes.items()
         if value not in (None, "", ())
     )
-    bar = (
-        f'<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" '
-        f'aria-label="{span.duration_ms:.2f} ms">'
-        f'<rect x="{offset:.2f}" y="0" width="{width:.2f}" height="6"/></svg>'
-    )
-    failed = ' class="down"' if span.status == "error" else ""
+    error = f'<p class="down">{escape(span.error)}</p>' if span.error else ""
+    failed = " failed" if span.status == "error" else ""
     return (
-        f'<tr{failed}><td class="depth-{min(depth, 4)}" title="{attributes}">{escape(span.name)}</td>'
-        f"<td>{bar}</td><td>{span.duration_ms:.2f} ms</td></tr>"
+        f'<details class="span depth-{min(depth, MAX_DEPTH)}{failed}"><summary>'
+        f'<span class="name">{escape(span.name)}</span>'
+        '<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect x="{min(offset, 99.4):.2f}" width="{width:.2f}" height="8"/></svg>'
+        f"<span>{span.duration_ms:.2f} ms</span></summary>"
+        f'{error}<dl class="tags">{attributes or "<div><dt>no attributes</dt></div>"}</dl></details>'
     )
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _depths(spans: tuple[FinishedSpan, ...]) -> dict[str, int]:
