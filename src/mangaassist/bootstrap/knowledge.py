@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import orjson
 from mangaassist.adapters.embedded.imported_series import GenerationImports
 from mangaassist.adapters.embedded.search_index import EmbeddedSearchIndex, IndexLayout, add_vectors
 from mangaassist.adapters.embedded.store_pack import load_store_pack
+from mangaassist.bootstrap.clock import SystemClock
 from mangaassist.bootstrap.encoder import find_cached_encoder, open_embedder
 from mangaassist.bootstrap.health import PortHealth
 from mangaassist.bootstrap.settings import Settings
@@ -28,6 +30,7 @@ from mangaassist.serving.retrieval.retriever import Retriever
 if TYPE_CHECKING:
     from mangaassist.adapters.embedded.encoder.onnx_embedder import OnnxTextEmbedder
 
+PUBLISH_ATTEMPTS = 3
 LOG = logging.getLogger("mangaassist.knowledge")
 
 
@@ -140,31 +143,52 @@ def index_is_complete(settings: Settings, store_dir: Path) -> bool:
     return bool(manifest and orjson.loads(manifest).get("embedding_version"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexReport:
+    """The generation that is served now."""
+
+    generation: str
+    chunk_count: int
+    embedding_version: str | None
+
+
 def complete_index(
     settings: Settings,
     store_dir: Path,
     *,
-    workers: int = 1,
+    on_start: Callable[[str, int], None] = lambda phase, total: None,
     on_chunks: Callable[[int], None] = lambda count: None,
-) -> str:
-    """Bring the index up to date: this pack's chunks, and vectors where the encoder is there.
-
-    Returns the generation that is served afterwards.
-    """
+) -> IndexReport:
+    """Bring the index up to date: this pack's chunks, and vectors where the encoder is there."""
     ensure_index(settings, store_dir, load_store_pack(store_dir))
-    embedder = None if settings.encoder == "off" else open_embedder(settings.cache_dir, workers=workers)
-    if embedder is not None:
-        try:
-            for _ in range(3):
-                try:
-                    return add_vectors(
-                        settings.index_dir, embedder=embedder, text_of=embedding_text, on_chunks=on_chunks
-                    )
-                except ConflictError:
-                    continue  # other chunks were published meanwhile: once more over those
-        finally:
-            embedder.close()
-    return IndexLayout(settings.index_dir).current() or ""
+    index = EmbeddedSearchIndex(settings.index_dir, clock=SystemClock())
+    on_start("embedding", index.size)
+    _add_vectors(settings, on_chunks)
+    finished = EmbeddedSearchIndex(settings.index_dir, clock=SystemClock())
+    return IndexReport(
+        generation=finished.generation_id,
+        chunk_count=finished.size,
+        embedding_version=finished.embedding_version,
+    )
+
+
+def _add_vectors(settings: Settings, on_chunks: Callable[[int], None]) -> None:
+    embedder = None if settings.encoder == "off" else open_embedder(settings.cache_dir)
+    if embedder is None:
+        return
+    try:
+        for attempt in range(PUBLISH_ATTEMPTS):
+            try:
+                add_vectors(
+                    settings.index_dir, embedder=embedder, text_of=embedding_text, on_chunks=on_chunks
+                )
+                return
+            except ConflictError:
+                # other chunks were published meanwhile: once more, over those
+                if attempt + 1 == PUBLISH_ATTEMPTS:
+                    raise
+    finally:
+        embedder.close()
 
 
 def _served_origin(index_dir: Path) -> str | None:

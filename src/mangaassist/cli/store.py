@@ -62,6 +62,31 @@ def import_(
         _show_import(report)
 
 
+@app.command(epilog="Example: mangaassist store index")
+def index(
+    as_json: JsonOption = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the index lives; by default MANGAASSIST_DATA_DIR, else var.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Build the search index of the store, with vectors when the encoder is there."""
+    from mangaassist.bootstrap.knowledge import complete_index
+    from mangaassist.bootstrap.settings import find_store_dir, load_settings
+
+    settings = load_settings(data_dir=data_dir)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with ImportBar(quiet=as_json) as bar:
+        report = complete_index(settings, find_store_dir(settings), on_start=bar.start, on_chunks=bar.advance)
+    if as_json:
+        print(json.dumps(asdict(report)))
+    else:
+        legs = f"vectors of {report.embedding_version}" if report.embedding_version else "lexical only"
+        print(f"{report.chunk_count} chunks in generation {report.generation} ({legs})")
+
+
 def validation_document(validation: StoreValidation) -> dict[str, object]:
     """Return what `store validate --json` prints."""
     return {

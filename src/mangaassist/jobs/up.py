@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Callable
 
-from mangaassist.bootstrap.encoder import find_cached_encoder
+from mangaassist.bootstrap.knowledge import index_is_complete
 from mangaassist.bootstrap.processes import child_environment
-from mangaassist.bootstrap.settings import Settings, load_settings
+from mangaassist.bootstrap.settings import Settings, find_store_dir, load_settings
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.jobs.command import Command
 from mangaassist.jobs.mlflow_server import mlflow_server_command
@@ -80,9 +80,9 @@ def children_of(settings: Settings, *, own_mlflow: bool) -> list[Child]:
                 ready_line=f"MLflow is ready: http://{MLFLOW_HOST}:{settings.mlflow_port}/",
             )
         )
-    if settings.encoder == "auto" and find_cached_encoder(settings.cache_dir) is None:
+    if not index_is_complete(settings, find_store_dir(settings)):
         children.append(
-            Child(name="encoder", command=_module("mangaassist.jobs.encoder_fetch"), one_shot=True)
+            Child(name="preparation", command=_module("mangaassist.jobs.preparation"), one_shot=True)
         )
     return children
 

@@ -24,8 +24,16 @@ def series_in_text(facts: AnswerFacts, text: str) -> list[SeriesFacts]:
 
 
 def cards_of(facts: AnswerFacts, text: str) -> tuple[ProductCard, ...]:
-    """Return one card for each named series: its first offered product."""
-    cards = [_card(item, item.products[0]) for item in series_in_text(facts, text) if item.products]
+    """Return one card for each named series that is on offer here: its first product.
+
+    The series whose taste was asked for are named, not offered.
+    """
+    models_of_taste = set(facts.constraints.like_series) if facts.candidates else set()
+    cards = [
+        _card(item, item.products[0])
+        for item in series_in_text(facts, text)
+        if item.products and item.series.series_id not in models_of_taste
+    ]
     return tuple(cards[:MAX_CARDS])
 
 

@@ -1,4 +1,4 @@
-"""Fetches the encoder beside a running chat, telling its progress in lines."""
+"""Fetches the encoder and completes the index beside a running chat, telling its progress in lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 
 from mangaassist.bootstrap.encoder import FetchProgress, fetch_encoder
-from mangaassist.bootstrap.settings import Settings, load_settings
+from mangaassist.bootstrap.knowledge import complete_index
+from mangaassist.bootstrap.settings import Settings, find_store_dir, load_settings
 from mangaassist.domain.errors import DependencyError
 
 STEPS = 4
@@ -31,8 +32,21 @@ class ProgressLines:
         self._write(f"{progress.phase}{source}{percent}")
 
 
-def run_encoder_fetch(settings: Settings, write: Callable[[str], None]) -> bool:
-    """Return whether the encoder is there now; `write` gets what happens, the reason of a failure too."""
+def prepare(settings: Settings, write: Callable[[str], None]) -> bool:
+    """Fetch the encoder and add its vectors to the index; `write` gets what happens.
+
+    Returns whether both are there now. A running server takes them up by itself.
+    """
+    if settings.encoder == "auto" and not _fetch(settings, write):
+        return False
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    write("indexing")
+    report = complete_index(settings, find_store_dir(settings))
+    write(f"ready: {report.chunk_count} chunks, vectors of {report.embedding_version}")
+    return True
+
+
+def _fetch(settings: Settings, write: Callable[[str], None]) -> bool:
     try:
         result = fetch_encoder(
             settings.cache_dir, path=settings.encoder_path, report=ProgressLines(write).report
@@ -40,9 +54,9 @@ def run_encoder_fetch(settings: Settings, write: Callable[[str], None]) -> bool:
     except DependencyError as error:
         write(f"not fetched: {error}. Search stays lexical; try `mangaassist models fetch`")
         return False
-    write(f"ready ({result.files.version})")
+    write(f"encoder {result.files.version}")
     return True
 
 
 if __name__ == "__main__":
-    sys.exit(0 if run_encoder_fetch(load_settings(), lambda line: print(line, flush=True)) else 1)  # noqa: T201 - a process talks by printing
+    sys.exit(0 if prepare(load_settings(), lambda line: print(line, flush=True)) else 1)  # noqa: T201 - a process talks by printing
