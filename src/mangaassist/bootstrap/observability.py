@@ -71,9 +71,8 @@ def public_url(url: str) -> str:
 def mlflow_trace_url(settings: Settings, trace_id: str) -> str | None:
     """Return the address of a trace's page, or None until the worker knows the experiment."""
     status = read_worker_status(settings) or {}
-    experiment_id = status.get("experiment_id")
-    url = public_url(settings.effective_mlflow_url)
-    if experiment_id is None or status.get("mlflow_url") != url:
+    experiment_id, url = status.get("experiment_id"), status.get("mlflow_url")
+    if experiment_id is None or url is None:
         return None
     return f"{url}/#/experiments/{experiment_id}/traces?selectedEvaluationId=tr-{trace_id}"
 

@@ -29,7 +29,7 @@ class GroundingCheckStage:
         """Replace when the support is below the intent's threshold."""
         if context.facts is None or context.handler != "llm":
             return Finding(score=1.0, details={"grounding_score": 1.0, "unsupported_claim_count": 0})
-        known = set(self._words(" ".join(_sources(context))))
+        known = " ".join(_sources(context)).casefold()
         claims = [claim for sentence in self._sentence.split(text) for claim in self._claims(sentence)]
         unsupported = [claim for claim in claims if claim.casefold() not in known]
         score = 1.0 - len(unsupported) / len(claims) if claims else 1.0
@@ -49,9 +49,6 @@ class GroundingCheckStage:
         for match in self._claim.finditer(sentence):
             if match.start() > 0 or match.group()[0].isdigit():
                 yield match.group()
-
-    def _words(self, text: str) -> Iterator[str]:
-        return (match.group().casefold() for match in re.finditer(r"\w+(?:\.\d+)?", text))
 
 
 def _sources(context: GuardrailContext) -> Iterator[str]:
