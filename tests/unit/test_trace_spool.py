@@ -10,23 +10,11 @@ import pytest
 from mangaassist.adapters.embedded.trace_archive import SpoolTraceArchive
 from mangaassist.adapters.embedded.trace_backlog import CURSOR, SpoolBacklog, shipped_offsets
 from mangaassist.adapters.embedded.trace_segments import list_segments, read_from
-from mangaassist.adapters.embedded.trace_spool import SpoolLimits, SpoolTraceSink
 from mangaassist.domain.errors import NotFoundError
 from mangaassist.domain.trace import Trace
 from mangaassist.ports.traces import TraceCounters
+from tests.support.spools import FLUSH_S, fill, open_sink
 from tests.support.traces import TraceMaker
-
-FLUSH_S = 10.0
-
-
-def open_sink(directory: Path, make: TraceMaker, **limits: float) -> SpoolTraceSink:
-    return SpoolTraceSink(
-        directory,
-        clock=make.clock,
-        process_id=1,
-        limits=replace(SpoolLimits(), **limits),  # type: ignore[arg-type]  # fields by name
-        shipped_offsets=lambda: shipped_offsets(directory),
-    )
 
 
 def stored(directory: Path) -> list[Trace]:
@@ -286,16 +274,3 @@ def test_an_absent_spool_is_an_empty_one(tmp_path: Path) -> None:
     assert SpoolBacklog(absent).sweep(now_s=0, retention_s=0, keep_bytes=0) == 0
     with pytest.raises(NotFoundError):
         SpoolTraceArchive(absent).get("f" * 32)
-
-
-def fill(directory: Path, make: TraceMaker, count: int, **limits: float) -> tuple[Trace, ...]:
-    """Write traces to the spool and return them."""
-    sink = open_sink(directory, make, **limits)
-    traces = tuple(make.answered() for _ in range(count))
-    for trace in traces:
-        # segments are named by their first moment
-        make.clock.advance(1)
-        sink.accept(trace)
-        sink.flush(FLUSH_S)
-    sink.close()
-    return traces

@@ -31,23 +31,22 @@ class MlflowClient:
     down, it wants a log-in, another server answers at its address) is an availability error.
     """
 
-    def __init__(self, url: str, *, experiment: str, timeout_s: float = 10.0) -> None:
-        self.url = url.rstrip("/")
+    def __init__(
+        self,
+        url: str,
+        *,
+        experiment: str,
+        timeout_s: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         self._experiment = experiment
         self._experiment_id: str | None = None
         self.known_experiment_id: str | None = None
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False, transport=transport)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def healthy(self) -> bool:
-        """Whether the server answers its health check."""
-        try:
-            return self._http.get("/health", timeout=2.0).status_code == 200
-        except httpx.HTTPError:
-            return False
 
     def experiment_id(self) -> str:
         """Return the id of the experiment, created when it does not exist; resolved once."""
@@ -167,7 +166,7 @@ class MlflowClient:
         except httpx.TimeoutException as error:
             raise DependencyTimeoutError(f"MLflow did not answer {method} {path} in time") from error
         except httpx.HTTPError as error:
-            raise DependencyUnavailableError(f"MLflow at {self.url} cannot be reached: {error}") from error
+            raise DependencyUnavailableError(f"MLflow cannot be reached: {error}") from error
         if answer.status_code < 400:
             return answer
         raise _refusal(answer, f"{method} {path}")
