@@ -20,6 +20,7 @@ from mangaassist.bootstrap.store_index import build_store_index, catalog_with, o
 from mangaassist.control.knowledge.catalog_reading import CatalogReading, RowFault, read_catalog
 from mangaassist.domain.errors import ConflictError, InvalidRequestError
 from mangaassist.domain.store_pack import StorePack
+from mangaassist.ports.embedder import TextEmbedder
 
 LOCK = "import.lock"
 EMBEDDING_WORKERS = 2
@@ -67,7 +68,7 @@ def import_catalog(file: Path, *, settings: Settings, progress: ImportProgress) 
         published = {one.series_id: one for one in GenerationImports(settings.index_dir).read()}
         imported = {**published, **{one.series_id: one for one in reading.series}}
         catalog = catalog_with(pack, tuple(imported.values()))
-        embedder = open_embedder(settings.cache_dir, workers=EMBEDDING_WORKERS)
+        embedder = _embedder(settings)
         progress.start("indexing", len(catalog.all_series()))
         generation = build_store_index(
             pack,
@@ -95,6 +96,10 @@ def import_catalog(file: Path, *, settings: Settings, progress: ImportProgress) 
         embedding_version=None if embedder is None else embedder.version,
         duration_s=(clock.monotonic_ns() - started_ns) / 1e9,
     )
+
+
+def _embedder(settings: Settings) -> TextEmbedder | None:
+    return None if settings.encoder == "off" else open_embedder(settings.cache_dir, workers=EMBEDDING_WORKERS)
 
 
 def _read(file: Path, *, pack: StorePack, progress: ImportProgress) -> CatalogReading:

@@ -11,13 +11,14 @@ from types import MappingProxyType
 import orjson
 
 from mangaassist.adapters.embedded.imported_series import encode_imports
+from mangaassist.adapters.embedded.known_vectors import known_vectors
 from mangaassist.adapters.embedded.search_index import IndexBuilder
 from mangaassist.adapters.embedded.store_services import PackCatalog, PreparedImports
 from mangaassist.control.knowledge.generation_build import build_generation
 from mangaassist.domain.catalog import Series
 from mangaassist.domain.store_pack import StorePack
 from mangaassist.ports.embedder import TextEmbedder
-from mangaassist.serving.retrieval.chunking import chunks_of_store
+from mangaassist.serving.retrieval.chunking import chunks_of_store, embedding_text
 
 ORIGIN = "store.json"
 PACK_FILES = ("series/*.jsonl", "products*.jsonl", "policies/articles.jsonl", "policies/promotions.jsonl")
@@ -58,6 +59,9 @@ def build_store_index(
         chunks,
         embedder=embedder,
         attachments={**attachments, **(dict([encode_imports(imported)]) if imported else {})},
+        known_vectors={}
+        if embedder is None
+        else known_vectors(index_dir, embedding_version=embedder.version, text_of=embedding_text),
         on_chunks=on_chunks,
     )
     return BuiltGeneration(generation_id=generation_id, chunk_count=len(chunks))

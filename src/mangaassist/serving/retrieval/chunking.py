@@ -95,8 +95,8 @@ def passage_text(chunk: Chunk) -> str:
 def embedding_text(chunk: Chunk) -> str:
     """The text whose vector stands for the chunk.
 
-    Series without a description (imports) get a terse one: an import waits for every token, and other
-    spellings of a title are found by the lexical search.
+    Series without a description (imports) get a terse one, since an import waits for every token: other
+    spellings of the title and the names of authors are found by the lexical search.
     """
     if chunk.kind == "series" and _DESCRIBED not in chunk.metadata:
         return " ".join(_terse_parts(chunk))
@@ -105,7 +105,7 @@ def embedding_text(chunk: Chunk) -> str:
 
 def _terse_parts(chunk: Chunk) -> Iterator[str]:
     yield f"{chunk.title}."
-    for name in ("authors", "demographic", "genres", "themes", "first_year"):
+    for name in ("demographic", "genres", "themes", "first_year"):
         value = chunk.metadata.get(name)
         if isinstance(value, tuple):
             yield ", ".join(value)
