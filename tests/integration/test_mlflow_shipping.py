@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import pytest
 from mangaassist.adapters.embedded.trace_backlog import CURSOR, SpoolBacklog
 from mangaassist.adapters.mlflow.client import MlflowClient
 from mangaassist.adapters.mlflow.names import attachment_id, mlflow_id
-from mangaassist.adapters.mlflow.shipper import MAX_REFUSALS, ShippingReport, TraceShipper, ship_feedback
+from mangaassist.adapters.mlflow.shipper import ShippingReport, TraceShipper, ship_feedback
 from mangaassist.domain.trace import Trace
 from tests.support.mlflow_server import MlflowServer
-from tests.support.spools import fill, open_sink
+from tests.support.spools import fill
 from tests.support.stored import make_feedback
 from tests.support.traces import TraceMaker
 
@@ -107,22 +106,6 @@ def test_sending_twice_changes_nothing(
         "user_feedback",
         {"value": "thumbs_down"},
     )
-
-
-def test_a_trace_that_the_server_refuses_does_not_hold_up_the_others(
-    server: MlflowServer, client: MlflowClient, make: TraceMaker, tmp_path: Path
-) -> None:
-    good = make.answered()
-    # a tag value longer than MLflow's column
-    bad = replace(make.answered(), tags={"release_bundle": "x" * 10_000})
-    sink = open_sink(tmp_path, make)
-    for trace in (bad, good):
-        sink.accept(trace)
-    sink.close()
-    shipper = TraceShipper(SpoolBacklog(tmp_path), client)
-    reports = [shipper.ship() for _ in range(MAX_REFUSALS)]
-    assert sum(report.shipped for report in reports) + reports[-1].rejected == 2
-    assert stored(server, good)["trace_info"]["tags"]["intent"] == "recommendation"
 
 
 def test_a_deleted_experiment_comes_back(

@@ -95,12 +95,13 @@ def test_a_server_that_answers_yes_and_stores_nothing_is_found_out(
     assert "0 of the 20 spans" in report.problem
 
 
+@pytest.mark.parametrize("trace_id", [REFUSED_TRACE_ID, "no hexadecimal number"])
 def test_a_refused_trace_is_given_up_after_some_passes_and_its_neighbours_arrive(
-    tmp_path: Path, mlflow: FakeMlflow, client: MlflowClient
+    tmp_path: Path, mlflow: FakeMlflow, client: MlflowClient, trace_id: str
 ) -> None:
     make = TraceMaker()
     good = [make.answered() for _ in range(2)]
-    bad = replace(make.answered(), trace_id=REFUSED_TRACE_ID)
+    bad = replace(make.answered(), trace_id=trace_id)
     write(tmp_path, make, [good[0], bad, good[1]])
     shipper = shipper_of(tmp_path, client)
     for _ in range(MAX_REFUSALS - 1):

@@ -61,10 +61,14 @@ class MlflowClient:
 
     def send_spans(self, traces: Sequence[Trace]) -> None:
         """Export the spans of a batch, all or none; sending them again changes nothing."""
+        try:
+            content = export_request(traces)
+        except ValueError as error:
+            raise DependencyRejectedError(f"not a trace that OTLP can carry: {error}") from error
         self._call(
             "POST",
             "/v1/traces",
-            content=export_request(traces),
+            content=content,
             headers={
                 "content-type": "application/x-protobuf",
                 "x-mlflow-experiment-id": self.experiment_id(),
