@@ -42,22 +42,36 @@ class FoldedRanking:
     chosen: tuple[str, ...]
 
 
-def fit_ranker(groups: Sequence[Sequence[RankingExample]], *, name: str = FITTED_NAME) -> LinearRanker:
-    """Return the ranker that fits the queries best; every group (a collection) weighs the same."""
+def fit_ranker(
+    groups: Sequence[Sequence[RankingExample]],
+    *,
+    prior: LinearRanker,
+    features: Sequence[str] = FEATURES,
+    name: str = FITTED_NAME,
+) -> LinearRanker:
+    """Return the ranker that fits the queries best; every group (a collection) weighs the same.
+
+    `prior` is what the weights are drawn to, and what comes back when the queries teach nothing.
+    """
     from scipy.optimize import minimize
 
-    prior = shipped_ranker().weights
-    start = np.array([prior.get(feature, 0.0) for feature in FEATURES])
+    start = np.array([prior.weights.get(feature, 0.0) for feature in FEATURES])
     lists = _Lists.of(groups)
     if lists is None:
-        return shipped_ranker()
+        return prior
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         value, gradient = lists.cross_entropy(weights)
         away = weights - start
         return value + PRIOR_STRENGTH * float(away @ away), gradient + 2 * PRIOR_STRENGTH * away
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[_bounds(one) for one in FEATURES])
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[_bounds(one) if one in features else (0.0, 0.0) for one in FEATURES],
+    )
     # rounded, so that the version does not hang on the last bits of a solver
     weights = {feature: round(float(weight), 4) for feature, weight in zip(FEATURES, found.x, strict=True)}
     return LinearRanker(name=name, weights={feature: w for feature, w in weights.items() if w})
@@ -75,11 +89,11 @@ def choose_ranker(examples: Sequence[RankingExample], *, folds: int, seed: int) 
     quality = [_mean_ndcg(examples, [ranker.ranking(one.evidence) for one in examples]) for ranker in fixed]
     fitted: list[tuple[str, ...]] = [()] * len(examples)
     for training, held_out in split_folds(len(examples), folds=folds, seed=seed):
-        ranker = fit_ranker([[examples[at] for at in training]])
+        ranker = fit_ranker([[examples[at] for at in training]], prior=shipped_ranker())
         for at in held_out:
             fitted[at] = ranker.ranking(examples[at].evidence)
     if _mean_ndcg(examples, fitted) > max(quality):
-        return fit_ranker([examples])
+        return fit_ranker([examples], prior=shipped_ranker())
     return fixed[int(np.argmax(quality))]
 
 

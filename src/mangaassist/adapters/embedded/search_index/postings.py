@@ -133,7 +133,7 @@ class Postings:
         if sounds_like in ids:
             yield ids[sounds_like], 1.0
         elif len(word) >= MIN_TYPO_LETTERS and word.isascii() and word.isalpha():
-            near = {ids[found] for one in near_spellings(word) if (found := stem(one)) in ids}
+            near = {ids[one] for one in near_spellings(stem(word)) if one in ids}
             # several words may be meant; the one that most chunks hold is the likeliest
             if near:
                 yield max(near, key=lambda at: (self._starts[at + 1] - self._starts[at], -at)), TYPO_WEIGHT
