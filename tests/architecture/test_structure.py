@@ -14,7 +14,7 @@ from mangaassist.bootstrap.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "mangaassist"
-NEVER_IN_THE_SERVER = ("mlflow", "pandas", "sklearn", "scipy", "torch", "boto3", "aiobotocore", "matplotlib", "onnx")
+NEVER_IN_THE_SERVER = ("mlflow", "pandas", "sklearn", "scipy", "torch", "boto3", "aiobotocore", "matplotlib")
 
 
 def protocols(path: Path) -> list[str]:
@@ -38,7 +38,8 @@ def test_the_server_process_imports_nothing_of_the_control_plane() -> None:
         "import json, sys, mangaassist.web.main; "
         f"print(json.dumps([name for name in {NEVER_IN_THE_SERVER!r} if name in sys.modules]))"
     )
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert json.loads(output) == []
 
 

@@ -53,8 +53,8 @@ async def generate(
         exchange.model_ms = span.duration_ms
         span.set(time_to_first_token_ms=exchange.time_to_first_token_ms)
     if problem is None:
-        async for event in _finish(exchange, guard, "".join(pieces)):
-            yield event
+        async for last in _finish(exchange, guard, "".join(pieces)):
+            yield last
         return
     exchange.degraded.append(f"generation: {problem}")
     exchange.outcome = "fallback"

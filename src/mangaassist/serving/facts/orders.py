@@ -26,6 +26,7 @@ _STATES: Final[tuple[tuple[str, frozenset[OrderState]], ...]] = (
     (r"\b(?:out for delivery|arriv\w+ today)", frozenset({"out_for_delivery"})),
     (r"\bpayment (?:failed|problem)", frozenset({"payment_failed"})),
 )
+_CANCELLABLE: Final = frozenset[OrderState]({"placed", "paid", "preparing", "backordered", "preorder"})
 _RETURNABLE: Final = frozenset[OrderState]({"delivered", "partially_refunded", "return_requested"})
 
 
@@ -37,7 +38,7 @@ class OrderChooser:
         self._all = re.compile(
             r"\b(?:all (?:of )?(?:my )?(?:open )?orders|my orders|orders|list my|every order|both orders)\b"
         )
-        self._words = re.compile(r"[^\W_]+")
+        self._cancel = re.compile(r"\bcancel\b|\bcall off\b")
 
     def choose(self, orders: Sequence[Order], reading: Reading, intent: Intent) -> tuple[Order, ...]:
         """Return the orders meant, newest first; `orders` are the customer's, newest first."""
@@ -62,6 +63,10 @@ class OrderChooser:
                     return tuple(in_state[:MAX_ORDERS])
         if named or self._all.search(text):
             return tuple(pool[:MAX_ORDERS])
+        if self._cancel.search(text):
+            open_orders = [order for order in pool if order.state in _CANCELLABLE]
+            if open_orders:
+                return tuple(open_orders[:1])
         if intent is Intent.RETURN_REQUEST:
             returnable = [order for order in pool if order.state in _RETURNABLE]
             return tuple((returnable or pool)[:1])

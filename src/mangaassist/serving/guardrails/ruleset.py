@@ -51,6 +51,7 @@ class StagePolicy(BaseModel):
     rules: tuple[Rule, ...] = ()
     names: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    """Hosts of the store's own links and e-mail addresses."""
 
     def threshold_for(self, intent: Intent | None) -> float:
         """The threshold of an intent, else the general one."""

@@ -181,11 +181,10 @@ def _matching(promotions: tuple[Promotion, ...], asked: frozenset[str]) -> list[
 
 
 def _terms_of(promotion: Promotion) -> frozenset[str]:
+    """Return what the offer is about; its small print names other offers, so the body does not count."""
     fields = (*promotion.applies_to_kinds, *promotion.applies_to_genres, *promotion.applies_to_series)
     return terms(
-        " ".join((promotion.title, promotion.body, promotion.code or "", *fields))
-        .replace("_", " ")
-        .replace("-", " ")
+        " ".join((promotion.title, promotion.code or "", *fields)).replace("_", " ").replace("-", " ")
     )
 
 

@@ -22,7 +22,12 @@ class PiiDetectionStage:
         spans = find_personal_data(text)
         if spans:
             known = _own_contacts(context)
-            spans = [span for span in spans if text[span.start : span.end] not in known]
+            spans = [
+                span
+                for span in spans
+                if text[span.start : span.end] not in known
+                and text[span.start : span.end].rpartition("@")[2].rstrip(".") not in policy.allowed_hosts
+            ]
         details: dict[str, AttributeValue] = {
             "entity_count": len(spans),
             "entity_types": tuple(sorted({span.kind for span in spans})),
