@@ -128,6 +128,8 @@ class DialogueReader:
         if pointed and not parsed.named and not parsed.liked and self._likes_reference(parsed):
             stated = replace(stated, like_series=pointed)
             pointed = ()
+        if "similar" in _aspects(parsed) and not (pointed or parsed.named or parsed.liked):
+            stated = replace(stated, like_series=state.focus_series)
         if (
             "refusal" in references.cues
             and not parsed.named

@@ -9,6 +9,7 @@ from mangaassist.domain.intents import Intent, IntentDecision
 from mangaassist.serving.dialogue.merging import has_anything, has_taste
 
 SURE: Final = 0.8  # a classifier this confident is overruled only by the form of a follow-up
+STRANGE: Final = 0.7  # this confident that a message is none of ours: only a real reference overrules
 SHOPPING: Final = frozenset({Intent.RECOMMENDATION, Intent.PRODUCT_QUESTION})
 SERVICE: Final = frozenset(
     {Intent.FAQ, Intent.ORDER_TRACKING, Intent.PROMOTION, Intent.CHECKOUT_HELP, Intent.RETURN_REQUEST}
@@ -21,6 +22,19 @@ _REFERRING: Final = frozenset({"pronoun", "ordinal", "plural", "page"})
 _QUESTION_VERBS: Final = frozenset({"is", "are", "does", "did", "was", "were", "has", "will"})
 _POINTERS: Final = frozenset({"it", "they", "that", "those", "these", "this", "the", "both", "either"})
 _OF_EDITIONS: Final = frozenset({"editions", "format", "language"})
+_TALK_CUES: Final = frozenset(
+    {
+        "pronoun",
+        "ordinal",
+        "plural",
+        "page",
+        "comparative",
+        "another",
+        "refusal",
+        "correction",
+        "back_to_topic",
+    }
+)
 _ASKING_FOR_MORE: Final = frozenset({"another", "refusal"})
 
 
@@ -32,6 +46,8 @@ def final_intent(reading: Reading, decision: IntentDecision, state: DialogueStat
     if reading.order_ids:
         return intent if intent in _ABOUT_ORDERS else Intent.ORDER_TRACKING
     sure = decision.confidence >= SURE
+    if intent is Intent.OUT_OF_SCOPE and decision.confidence >= STRANGE and not _leans_on_talk(reading):
+        return intent
     if "general" in reading.cues:
         return _service_intent(reading, intent, state, sure=sure)
     if reading.follow_up and (state.topic in SHOPPING or state.listed_series or state.focus_series):
@@ -112,6 +128,11 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
     if (reading.mentioned_series or "ordinal" in cues) and "request" not in cues:
         return Intent.PRODUCT_QUESTION
     return None
+
+
+def _leans_on_talk(reading: Reading) -> bool:
+    """Whether the message names or points at something of the conversation or the catalogue."""
+    return bool(set(reading.cues) & _TALK_CUES or reading.mentioned_series or reading.volumes)
 
 
 def opens_as_question(text: str) -> bool:

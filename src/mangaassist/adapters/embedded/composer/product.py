@@ -73,9 +73,12 @@ def _about(
     if {"price", "stock"} <= set(said):
         draft.say(aspects.price_and_stock(inquiry))
         said = [aspect for aspect in said if aspect not in ("price", "stock")]
+    # a pronoun stands for the series only after its own name, not after another subject's
+    named = bool(missing) or len(said) < len(asked)
     for aspect in said:
-        draft.say(_with_pronoun(aspects.RENDERERS[aspect](inquiry), item.series.title, named=bool(draft)))
-    if not draft:
+        draft.say(_with_pronoun(aspects.RENDERERS[aspect](inquiry), item.series.title, named=named))
+        named = True
+    if not named:
         _overview(draft, facts, inquiry)
     elif said == ["price"] and len(inquiry.meant) == 1:
         draft.say(_cheaper_alternative(inquiry), Weight.DETAIL)
