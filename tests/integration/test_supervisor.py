@@ -220,10 +220,10 @@ def test_mlflow_moves_off_a_taken_port_unless_it_was_asked_for(taken_port: int, 
 def test_the_chat_comes_first_and_alone_is_essential(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path, cache_dir=tmp_path / "empty", port=free_port())
     children = children_of(settings, own_mlflow=True)
-    assert [child.name for child in children] == ["chat", "worker", "mlflow", "encoder"]
+    assert [child.name for child in children] == ["chat", "worker", "mlflow", "preparation"]
     assert [child.name for child in children if child.essential] == ["chat"]
-    external = load_settings(data_dir=tmp_path, encoder="off")
-    assert [child.name for child in children_of(external, own_mlflow=False)] == ["chat", "worker"]
+    assert [child.name for child in children if child.one_shot] == ["preparation"]
+    assert "mlflow" not in [child.name for child in children_of(settings, own_mlflow=False)]
 
 
 def free_port() -> int:
