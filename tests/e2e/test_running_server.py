@@ -31,13 +31,16 @@ def test_a_changed_route_is_in_force_within_a_second_and_a_broken_file_changes_n
 ) -> None:
     with running_product(tmp_path) as product:
         token = product.visitor()
-        before = ask(product, "how long does standard shipping take in the US?", token=token).json()
+        question = "how long does standard shipping take in the US?"
+        before = ask(product, question, token=token).json()
         override = tmp_path / "config.yaml"
         override.write_text(
             'release: "hotfix"\nroutes: {faq: {handler: template, model: null, template: fallback}}\n'
         )
-        after = _until(lambda: ask(product, "how long does standard shipping take in the US?", token=token).json(),
-                       lambda answer: answer["release_bundle"] != before["release_bundle"])  # fmt: skip
+        after = _until(
+            lambda: ask(product, question, token=token).json(),
+            lambda answer: answer["release_bundle"] != before["release_bundle"],
+        )
         assert after["route"] == "template"
         assert after["release_bundle"].startswith("hotfix-")
         override.write_text("routes: [")

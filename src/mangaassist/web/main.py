@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from mangaassist.bootstrap.container import Container, open_container
 from mangaassist.bootstrap.logs import log_to_stdout
@@ -19,7 +19,7 @@ from mangaassist.web.metrics import ServingMetrics
 from mangaassist.web.services import ComponentHealth, WebLimits, WebServices
 
 
-def create_application() -> FastAPI:
+def create_application() -> Starlette:
     """Return the application of this process, configured by the environment."""
     settings = load_settings()
     log_to_stdout()
