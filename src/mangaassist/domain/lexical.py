@@ -19,6 +19,7 @@ STOP_WORDS: Final = frozenset((
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _APOSTROPHE = re.compile(r"['’]")
+_DOUBLE_VOWEL = re.compile(r"([aeiou])\1+")
 _VOWEL_RUN = re.compile(r"[aeiouy]")
 
 
@@ -26,15 +27,20 @@ def fold(text: str) -> str:
     """Lower-case, compatibility forms unified, accents and macrons dropped (`Tōkyō` → `tokyo`)."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # twice, as Unicode's compatibility caseless match (D146): each step may make work for the other
+    once = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", once.casefold())
     return "".join(mark for mark in decomposed if not unicodedata.combining(mark))
 
 
 def words(text: str) -> list[str]:
     """Return the folded words in order; `'s` and apostrophes go, hyphens separate."""
+    folded = fold(text)
+    every: list[str] = _WORD.findall(folded)
+    if _APOSTROPHE.search(folded) is None:
+        return every
     found = []
-    for match in _WORD.finditer(fold(text)):
-        word = match.group()
+    for word in every:
         if not word.isalnum():
             word = _APOSTROPHE.sub("", word[:-2] if word.endswith(("'s", "’s")) else word)
         found.append(word)
@@ -49,7 +55,7 @@ def content_words(text: str) -> list[str]:
 
 def romaji_key(word: str) -> str:
     """Unify spellings of long vowels, so that `shounen` and `shonen`, `yuu` and `yu` share a key."""
-    return re.sub(r"([aeiou])\1+", r"\1", word.replace("ou", "o"))
+    return _DOUBLE_VOWEL.sub(r"\1", word.replace("ou", "o"))
 
 
 def near_spellings(word: str) -> Iterator[str]:
