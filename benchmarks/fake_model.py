@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import cast
 
 TOKENS = 200
 
@@ -43,8 +44,8 @@ class FakeModel(asyncio.Protocol):
     """Answers every request with the same stream."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's
+        self._transport = cast(asyncio.WriteTransport, transport)
         self._buffer = b""
         self._stream = _response(STREAM, b"text/event-stream")
         self._models = _response(MODELS, b"application/json")

@@ -28,6 +28,7 @@ from mangaassist.bootstrap.configured import configured_document
 from mangaassist.bootstrap.generation import TextModels
 from mangaassist.bootstrap.health import PortHealth
 from mangaassist.bootstrap.knowledge import Knowledge, ensure_index
+from mangaassist.bootstrap.matrix_threads import use_one_matrix_thread
 from mangaassist.bootstrap.observability import build_trace_archive, build_trace_sink, mlflow_trace_url
 from mangaassist.bootstrap.releases import Releases
 from mangaassist.bootstrap.settings import Settings, find_store_dir
@@ -110,6 +111,7 @@ class Container:
 @asynccontextmanager
 async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Open every port, start the watcher, and close all of it at the end."""
+    use_one_matrix_thread()
     store_dir = find_store_dir(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     clock, ids = SystemClock(), RandomIds()
