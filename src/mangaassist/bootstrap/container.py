@@ -22,11 +22,11 @@ from mangaassist.adapters.embedded.store_services import (
 from mangaassist.adapters.embedded.trace_archive import SpoolTraceArchive
 from mangaassist.adapters.embedded.trace_spool import SpoolTraceSink
 from mangaassist.adapters.sql.storage import SqlStorage
-from mangaassist.bootstrap.classifiers import Classifiers
 from mangaassist.bootstrap.clock import RandomIds, SystemClock
 from mangaassist.bootstrap.configured import configured_document
 from mangaassist.bootstrap.generation import TextModels
 from mangaassist.bootstrap.health import PortHealth
+from mangaassist.bootstrap.intent import Classifiers
 from mangaassist.bootstrap.knowledge import Knowledge, ensure_index
 from mangaassist.bootstrap.matrix_threads import use_one_matrix_thread
 from mangaassist.bootstrap.observability import build_trace_archive, build_trace_sink, mlflow_trace_url

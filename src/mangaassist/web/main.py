@@ -41,6 +41,7 @@ def web_services(container: Container) -> WebServices:
     return WebServices(
         answers=container.pipeline,
         feedback=container.storage.feedback,
+        records=container.storage.sessions,
         archive=container.archive,
         identity=_identity(container),
         rate_limiter=RateLimiter(per_minute=settings.rate_limit_per_minute, clock=container.clock),

@@ -59,6 +59,7 @@ class WebServices:
 
     answers: Answers
     feedback: FeedbackStore
+    records: AnswerRecords
     archive: TraceArchive
     identity: IdentityService
     rate_limiter: RateLimiter
@@ -70,7 +71,6 @@ class WebServices:
     health: Callable[[], Sequence[ComponentHealth]]
     release_bundle: Callable[[], str]
     trace_counters: Callable[[], TraceCounters]
-    records: AnswerRecords | None = None
     demo_customers: Sequence[Customer] = ()
     trace_url: Callable[[str], str | None] = lambda trace_id: None
     allowed_origins: tuple[str, ...] = ()

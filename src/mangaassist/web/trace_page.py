@@ -25,7 +25,7 @@ async def show(request: Request) -> Response:
     services = services_of(request)
     caller = known_caller(request)
     try:
-        if caller is None or services.records is None:
+        if caller is None:
             raise NotFoundError("whose it is cannot be told")
         trace = await asyncio.to_thread(services.archive.get, request.path_params["trace_id"])
         record = await services.records.record(trace.response_id)

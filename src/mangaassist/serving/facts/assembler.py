@@ -21,6 +21,7 @@ from mangaassist.serving.facts.candidates import CandidateFinder, CandidateReque
 from mangaassist.serving.facts.offers import numbered_bundles, offers_asked_for
 from mangaassist.serving.facts.orders import OrderChooser
 from mangaassist.serving.facts.promotions import PromotionChooser
+from mangaassist.serving.retrieval.chunking import passage_text
 
 MAX_SUBJECTS: Final = 5
 ORDERS_LOOKED_AT: Final = 25
@@ -261,7 +262,7 @@ def _passages(retrieval: RetrievalResult | None) -> tuple[Passage, ...]:
             kind=scored.chunk.kind,
             ref=scored.chunk.ref,
             title=scored.chunk.title,
-            text=scored.chunk.text,
+            text=passage_text(scored.chunk),
             score=scored.score,
         )
         for scored in retrieval.chunks

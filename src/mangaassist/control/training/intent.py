@@ -1,0 +1,206 @@
+"""Trains the intent model from labelled texts; the same inputs and seed give the same version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mangaassist.control.training.calibration import CalibrationTargets, calibrate
+from mangaassist.control.training.ridge import Kernel, RidgeFit, Rows, fit_ridge
+from mangaassist.domain.errors import InvalidRequestError
+from mangaassist.serving.intent.artifact import IntentArtifact, calibration_record, quantised
+from mangaassist.serving.intent.features import (
+    BUCKETS,
+    CHARACTER_BUCKETS,
+    MAX_CHARS,
+    ngram_buckets,
+    normalise,
+)
+from mangaassist.serving.intent.first_stage import Floats
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+OUT_OF_SCOPE_LABELS = ("out_of_scope", "oos")
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentExample:
+    """One labelled text."""
+
+    text: str
+    intent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentTrainingConfig:
+    """The settings of training; the defaults were chosen by cross-validation, see docs/intents.md."""
+
+    kernel_width: float = 3.0
+    ngram_weight: float = 0.6
+    word_factor: float = 2.0
+    ridge: float = 0.3
+    first_ridge: float = 0.3
+    max_support: int = 8_192
+    first_max_support: int = 4_096
+    outside_share: float = 0.15
+    escalation_recall: float = 0.95
+    sure_precision: float = 0.99
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedIntent:
+    """The artifact, and its accuracy on training texts, each scored without itself."""
+
+    artifact: IntentArtifact
+    left_out_accuracy: Mapping[str, float] = field(default_factory=dict)
+
+
+def dataset_hash(examples: Sequence[IntentExample]) -> str:
+    """Return 16 hex characters of the labelled texts, whatever their order."""
+    rows = sorted(json.dumps([example.text, example.intent]) for example in examples)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def find_outside_label(labels: Sequence[str]) -> str | None:
+    """Return the label that marks out-of-scope texts, if there is one."""
+    return next((label for label in OUT_OF_SCOPE_LABELS if label in labels), None)
+
+
+def train_intent(
+    examples: Sequence[IntentExample],
+    *,
+    vectors: Floats | None,
+    embedder_version: str | None,
+    config: IntentTrainingConfig,
+    provenance: Mapping[str, Any],
+    report: Report = lambda _: None,
+) -> TrainedIntent:
+    """Fit both stages and their calibration.
+
+    `vectors` are the examples' embeddings in their order, None to train the first stage alone. Raises
+    `InvalidRequestError` for fewer than two labels.
+    """
+    labels = tuple(sorted({example.intent for example in examples}))
+    if len(labels) < 2:
+        raise InvalidRequestError(f"training needs at least two intents, got {labels!r}")
+    outside_label = find_outside_label(labels)
+    truth = np.array([labels.index(example.intent) for example in examples], dtype=np.intp)
+    targets = np.eye(len(labels), dtype=np.float32)[truth]
+    report("reading n-grams")
+    idf, ngrams = ngram_matrix([example.text for example in examples], config.word_factor)
+    aims = CalibrationTargets(
+        outside_share=config.outside_share,
+        recalls={"escalation": config.escalation_recall},
+        sure_precision=config.sure_precision,
+    )
+
+    def calibrated(fit: RidgeFit) -> dict[str, Any]:
+        calibration = calibrate(
+            fit.left_out_scores, truth, labels=labels, outside_label=outside_label, targets=aims
+        )
+        return calibration_record(calibration)
+
+    def left_out(fit: RidgeFit) -> float:
+        return round(float((fit.left_out_scores.argmax(axis=1) == truth).mean()), 4)
+
+    report("training the first stage")
+    first = fit_ridge(
+        _ngram_kernel(ngrams, 1.0),
+        targets,
+        ridge=config.first_ridge,
+        max_support=config.first_max_support,
+        seed=config.seed,
+    )
+    arrays: dict[str, NDArray[np.generic]] = {"idf": idf.astype(np.float16)}
+    arrays |= quantised("first_rows", _rows(ngrams, first, 1.0), axis=0)
+    decisions: dict[str, Any] = {
+        "labels": list(labels),
+        "outside_label": outside_label,
+        "first_calibration": calibrated(first),
+        "embedder_version": embedder_version if vectors is not None else None,
+    }
+    accuracy = {"first_stage": left_out(first)}
+    if vectors is not None:
+        report("training the encoder head")
+        fit = fit_ridge(
+            _joint_kernel(vectors, ngrams, config),
+            targets,
+            ridge=config.ridge,
+            max_support=config.max_support,
+            seed=config.seed,
+        )
+        arrays |= quantised("support", vectors[fit.support], axis=1)
+        arrays |= quantised("coefficients", fit.coefficients, axis=0)
+        arrays |= quantised("encoder_rows", _rows(ngrams, fit, config.ngram_weight), axis=0)
+        decisions["kernel_width"] = config.kernel_width
+        decisions["encoder_calibration"] = calibrated(fit)
+        accuracy["encoder"] = left_out(fit)
+    artifact = IntentArtifact(
+        arrays=arrays,
+        decisions=decisions,
+        provenance={
+            "dataset_hash": dataset_hash(examples),
+            "examples": len(examples),
+            "config": asdict(config),
+            "features": {"buckets": BUCKETS, "max_chars": MAX_CHARS},
+            "left_out_accuracy": accuracy,
+            **provenance,
+        },
+    )
+    return TrainedIntent(artifact=artifact, left_out_accuracy=accuracy)
+
+
+def ngram_matrix(texts: Sequence[str], word_factor: float) -> tuple[Floats, csr_matrix]:
+    """Return the weight of every bucket, and the texts' unit-length n-gram vectors as sparse rows."""
+    from scipy.sparse import csr_matrix
+
+    found = [ngram_buckets(normalise(text)) for text in texts]
+    columns = np.concatenate(found)
+    frequency = np.bincount(columns, minlength=BUCKETS)
+    idf = (np.log((1 + len(texts)) / (1 + frequency)) + 1).astype(np.float32)
+    idf[CHARACTER_BUCKETS:] *= np.float32(word_factor)
+    # what is stored is half precision, so train on exactly that
+    idf = idf.astype(np.float16).astype(np.float32)
+    starts = np.concatenate([[0], np.cumsum([len(buckets) for buckets in found])])
+    matrix = csr_matrix((idf[columns], columns, starts), shape=(len(texts), BUCKETS))
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    matrix.data /= np.repeat(np.maximum(lengths, 1e-9), np.diff(starts)).astype(np.float32)
+    return idf, matrix
+
+
+def _ngram_kernel(ngrams: csr_matrix, weight: float) -> Kernel:
+    def kernel(left: Rows, right: Rows) -> Floats:
+        product: Floats = (ngrams[left] @ ngrams[right].T).toarray()
+        product *= np.float32(weight)
+        return product
+
+    return kernel
+
+
+def _joint_kernel(vectors: Floats, ngrams: csr_matrix, config: IntentTrainingConfig) -> Kernel:
+    linear = _ngram_kernel(ngrams, config.ngram_weight)
+
+    def kernel(left: Rows, right: Rows) -> Floats:
+        nearness = vectors[left] @ vectors[right].T
+        nearness -= np.float32(1)
+        nearness *= np.float32(config.kernel_width)
+        np.exp(nearness, out=nearness)
+        nearness += linear(left, right)
+        return nearness
+
+    return kernel
+
+
+def _rows(ngrams: csr_matrix, fit: RidgeFit, weight: float) -> Floats:
+    """Fold the n-gram half of a kernel expansion into one row a bucket."""
+    rows: Floats = np.asarray(ngrams[fit.support].T @ fit.coefficients, dtype=np.float32)
+    return rows * np.float32(weight)

@@ -1,0 +1,1 @@
+"""The intent cascade: rules, then n-grams in microseconds, then the sentence encoder when unsure."""

@@ -1,0 +1,74 @@
+"""A trained intent model: labels, n-gram weights and two calibrated heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from mangaassist.serving.intent.decision import Calibration, Decider, Verdict
+from mangaassist.serving.intent.encoder_head import KernelHead
+from mangaassist.serving.intent.features import Buckets, ngram_buckets, normalise
+from mangaassist.serving.intent.first_stage import Floats, LinearHead, NgramWeights
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntentModel:
+    """Scores texts; knows nothing of rules, of our intents or of how vectors come about.
+
+    Labels are strings, so the same model serves any labelled set. `encoder_head` is None when it was
+    trained without an encoder; `embedder_version` names the one whose vectors the head understands.
+    """
+
+    version: str
+    labels: tuple[str, ...]
+    outside_label: str | None
+    ngrams: NgramWeights
+    first_stage: LinearHead
+    first_calibration: Calibration
+    encoder_head: KernelHead | None = None
+    encoder_calibration: Calibration | None = None
+    embedder_version: str | None = None
+
+    def features(self, text: str) -> tuple[Buckets, Floats]:
+        """Return the n-grams of a text with their weights."""
+        buckets = ngram_buckets(normalise(text))
+        return buckets, self.ngrams.of(buckets)
+
+    def first_verdict(self, features: tuple[Buckets, Floats]) -> Verdict:
+        """Decide by n-grams alone."""
+        return self._first_decider.decide(self.first_stage.scores(*features))
+
+    def encoder_verdict(self, features: tuple[Buckets, Floats], vector: Floats) -> Verdict:
+        """Decide with the encoder's vector; only for a model that `understands` the embedder."""
+        if self.encoder_head is None:
+            raise ValueError(f"model {self.version!r} was trained without an encoder")
+        return self._encoder_decider.decide(self.encoder_head.scores(vector, *features))
+
+    def is_sure(self, verdict: Verdict) -> bool:
+        """Whether a verdict of the first stage stands without the encoder."""
+        return (
+            verdict.confidence >= self.first_calibration.sure_at
+            and verdict.label == verdict.scope_best
+            and verdict.label != self.outside_label
+        )
+
+    def understands(self, embedder_version: str, dimension: int) -> bool:
+        """Whether the vectors of this embedder mean to the head what they meant in training.
+
+        The hash that ends a version changes with the file's bytes, the name before it with the model.
+        """
+        return (
+            self.encoder_head is not None
+            and self.embedder_version is not None
+            and self.encoder_head.dimension == dimension
+            and self.embedder_version.rpartition("-")[0] == embedder_version.rpartition("-")[0]
+        )
+
+    @cached_property
+    def _first_decider(self) -> Decider:
+        return Decider(self.labels, self.outside_label, self.first_calibration)
+
+    @cached_property
+    def _encoder_decider(self) -> Decider:
+        calibration = self.encoder_calibration or self.first_calibration
+        return Decider(self.labels, self.outside_label, calibration)
