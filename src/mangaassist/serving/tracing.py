@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from mangaassist.domain.trace import AttributeValue, FinishedSpan, SpanKind, Trace
 from mangaassist.ports.clock import Clock, IdFactory
+
+_LARGEST_SPAN_ID: Final = 2**64 - 1
 
 
 class Span:
@@ -72,7 +74,7 @@ class TraceRecorder:
 
     __slots__ = (
         "_clock",
-        "_ids",
+        "_next_span_id",
         "_offset_ns",
         "_spans",
         "_stack",
@@ -84,7 +86,8 @@ class TraceRecorder:
 
     def __init__(self, *, clock: Clock, ids: IdFactory, traceparent: str | None = None) -> None:
         self._clock = clock
-        self._ids = ids
+        # one draw a request, counted on from there: an id has to be unique within its trace only
+        self._next_span_id = int(ids.span_id(), 16) or 1
         # one wall-clock reading; everything after it is monotonic, so durations never go backwards
         self._offset_ns = clock.time_ns() - clock.monotonic_ns()
         self._spans: list[Span] = []
@@ -102,13 +105,19 @@ class TraceRecorder:
     def span(self, name: str, kind: SpanKind = "TASK", *, parent: Span | None = None) -> Span:
         """Start a step under the innermost open one; with `parent`, beside other open steps."""
         if parent is not None:
-            span = Span(self, name, kind, parent.span_id, self._ids.span_id(), self.now_ns())
+            span = Span(self, name, kind, parent.span_id, self._span_id(), self.now_ns())
         else:
             parent_id = self._stack[-1].span_id if self._stack else None
-            span = Span(self, name, kind, parent_id, self._ids.span_id(), self.now_ns())
+            span = Span(self, name, kind, parent_id, self._span_id(), self.now_ns())
             self._stack.append(span)
         self._spans.append(span)
         return span
+
+    def _span_id(self) -> str:
+        number = self._next_span_id
+        # all zeros is no span id (W3C Trace Context)
+        self._next_span_id = (number + 1) & _LARGEST_SPAN_ID or 1
+        return f"{number:016x}"
 
     def finish(self, span: Span) -> None:
         """Close a step and whatever is still open below it."""

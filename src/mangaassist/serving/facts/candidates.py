@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mangaassist.domain.catalog import Series
+from mangaassist.domain.catalog import Product, Series
 from mangaassist.domain.dialogue import Constraints
 from mangaassist.domain.grounding import SeriesFacts
 from mangaassist.domain.wording import counted, round_money
 from mangaassist.ports.store_services import Catalog
-from mangaassist.serving.facts.offers import fits, offers_to_begin_with
+from mangaassist.serving.facts.offers import fits, in_start_order, offers_to_begin_with
 from mangaassist.serving.facts.reasons import reasons_for
 from mangaassist.serving.facts.taste_index import TasteIndex, places_of
 
@@ -64,6 +64,7 @@ class CandidateFinder:
             _TOUCHSTONE * min(self._index.naming_similar(one.series_id).bit_count(), _TOUCHSTONE_CAP)
             for one in self._index.series
         )
+        self._ordered: dict[str, tuple[Sequence[Product], tuple[Product, ...]]] = {}
 
     def find(self, request: CandidateRequest) -> Candidates:
         """Return candidates that break no hard constraint, giving up wishes while there are none."""
@@ -91,7 +92,7 @@ class CandidateFinder:
         found: list[tuple[float, SeriesFacts]] = []
         for place in sorted(scores, key=lambda place: (-scores[place], place)):
             one, score = self._index.series[place], scores[place]
-            offers = offers_to_begin_with(self._catalog.products_of(one.series_id), wanted)
+            offers = offers_to_begin_with(self._products(one.series_id), wanted)
             if offers:
                 reasons = reasons_for(one, liked, constraints, offers=offers)
                 found.append((score, SeriesFacts(series=one, products=offers, reasons=reasons)))
@@ -101,6 +102,15 @@ class CandidateFinder:
             found.sort(key=lambda entry: entry[1].products[0].price_usd or float("inf"))
             return [item for _, item in found[:MAX_CANDIDATES]]
         return _diversified(found)
+
+    def _products(self, series_id: str) -> tuple[Product, ...]:
+        """Return the products of a series, sorted again only when the catalogue has others."""
+        products = self._catalog.products_of(series_id)
+        sorted_from, ordered = self._ordered.get(series_id, (None, ()))
+        if sorted_from is not products:
+            ordered = in_start_order(products)
+            self._ordered[series_id] = (products, ordered)
+        return ordered
 
     def _scores(self, pool: int, liked: Sequence[Series], request: CandidateRequest) -> dict[int, float]:
         """Return a score for each series of the pool, by its place; every shared fact adds its weight."""

@@ -28,14 +28,20 @@ def fits(product: Product, wanted: Constraints) -> bool:
     return wanted.min_price_usd is None or (price is not None and price >= wanted.min_price_usd)
 
 
-def offers_to_begin_with(products: Sequence[Product], wanted: Constraints) -> tuple[Product, ...]:
-    """Return at most two offers that start a series and meet every wish; empty when none does."""
-    matching = [one for one in products if fits(one, wanted)]
-    if not matching:
-        return ()
-    first = min(matching, key=_start_order)
-    others = [one for one in matching if one.kind != first.kind]
-    return (first, min(others, key=_start_order)) if others else (first,)
+def in_start_order(products: Sequence[Product]) -> tuple[Product, ...]:
+    """Return the products, the one to begin with first."""
+    return tuple(sorted(products, key=_start_order))
+
+
+def offers_to_begin_with(ordered: Sequence[Product], wanted: Constraints) -> tuple[Product, ...]:
+    """Return at most two offers of different kinds that meet every wish; `ordered` is `in_start_order`."""
+    first: Product | None = None
+    for one in ordered:
+        if (first is None or one.kind != first.kind) and fits(one, wanted):
+            if first is not None:
+                return (first, one)
+            first = one
+    return () if first is None else (first,)
 
 
 def offers_asked_for(

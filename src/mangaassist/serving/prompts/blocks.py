@@ -202,8 +202,11 @@ def _order(order: Order) -> str:
 
 
 def _open(name: str, attributes: dict[str, object]) -> str:
-    given = [f' {key}="{attribute(value)}"' for key, value in attributes.items() if value is not None]
-    return f"<{name}{''.join(given)}>"
+    given = {key: str(value) for key, value in attributes.items() if value is not None}
+    if _UNSAFE.search("".join(given.values())):
+        given = {key: attribute(value) for key, value in given.items()}
+    listed = "".join([f' {key}="{value}"' for key, value in given.items()])
+    return f"<{name}{listed}>"
 
 
 def _element(name: str, attributes: dict[str, object], body: str | None = None) -> str:
