@@ -45,7 +45,7 @@ class FakeModel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's
-        self._transport = cast(asyncio.WriteTransport, transport)
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._buffer = b""
         self._stream = _response(STREAM, b"text/event-stream")
         self._models = _response(MODELS, b"application/json")

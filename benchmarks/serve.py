@@ -27,7 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
+from benchmarks.fake_model import WORDS
 from benchmarks.load import Load, Target, run_load
 from mangaassist.bootstrap.encoder import find_cached_encoder
 
@@ -110,9 +112,15 @@ async def product(start: Any, work: Path, model_port: int) -> Target:
         raise SystemExit("the index could not be built")
     application = ["--factory", "mangaassist.web.main:create_application"]
     pid = start("mangaassist", [sys.executable, *uvicorn(application, port)], environment)
-    await healthy(f"http://127.0.0.1:{port}/readyz", "mangaassist", 60)
-    async with httpx.AsyncClient(trust_env=False) as client:
-        token = (await client.post(f"http://127.0.0.1:{port}/v1/session")).json()["token"]
+    await healthy(f"http://127.0.0.1:{port}/readyz", "mangaassist", 60, pid=pid)
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
+        token = (await client.post("/v1/session")).json()["token"]
+        asked = {"message": QUESTIONS[0]}
+        answer = (
+            await client.post("/v1/chat", json=asked, headers={"authorization": f"Bearer {token}"})
+        ).json()
+    if not answer["text"].startswith(" ".join(WORDS)):
+        raise SystemExit(f"the product does not answer from the fake model: {answer['text'][:200]!r}")
     return Target(
         name="mangaassist",
         url=f"http://127.0.0.1:{port}/v1/chat",
@@ -139,7 +147,7 @@ async def floor_target(start: Any, work: Path, model_port: int) -> Target:
             "MODEL_PORT": str(model_port),
         },
     )
-    await healthy(f"http://127.0.0.1:{port}/", "floor", 600, any_status=True)
+    await healthy(f"http://127.0.0.1:{port}/", "floor", 600, pid=pid, any_status=True)
     bodies = tuple(json.dumps({"message": question}).encode() for question in QUESTIONS)
     return Target(name="floor", url=f"http://127.0.0.1:{port}/chat", bodies=bodies, pid=pid)
 
@@ -157,7 +165,7 @@ async def litellm_target(start: Any, work: Path, model_port: int) -> Target:
     proxy = [uv(), "tool", "run", "--from", LITELLM, "litellm", "--config", str(configuration)]
     proxy += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     pid = start("litellm", proxy, {"LITELLM_MASTER_KEY": "sk-bench", "LITELLM_LOCAL_MODEL_COST_MAP": "True"})
-    await healthy(f"http://127.0.0.1:{port}/health/liveliness", "litellm", 300)
+    await healthy(f"http://127.0.0.1:{port}/health/liveliness", "litellm", 300, pid=pid)
     body = {"model": "fake", "stream": True, "messages": [{"role": "user", "content": QUESTIONS[0]}]}
     return Target(
         name="litellm",
@@ -268,11 +276,13 @@ def servers() -> Iterator[Any]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-async def healthy(url: str, name: str, timeout_s: float, *, any_status: bool = False) -> None:
-    """Wait until a server answers."""
+async def healthy(url: str, name: str, timeout_s: float, *, pid: int, any_status: bool = False) -> None:
+    """Wait until a server answers; stop the benchmark when its process has ended."""
     end = time.monotonic() + timeout_s
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
         while time.monotonic() < end:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                raise SystemExit(f"{name} ended by itself; see bench-{name}-*.log in {tempfile.gettempdir()}")
             try:
                 answer = await client.get(url)
             except httpx.HTTPError:
