@@ -21,7 +21,7 @@ class SpoolLimits:
 
     queue_traces: int = 10_000
     batch_traces: int = 256
-    interval_s: float = 0.025
+    interval_s: float = 0.1
     segment_bytes: int = 8 * 1024 * 1024
     segment_age_s: float = 3_600.0
     max_bytes: int = 1024 * 1024 * 1024

@@ -38,7 +38,12 @@ def ngram_buckets(normalised: str) -> Buckets:
     padded = f" {normalised} ".encode("utf-8", "replace")
     data = np.frombuffer(padded, dtype=np.uint8).astype(np.uint32)
     found = [*_character_hashes(data), _word_hashes(padded)]
-    return np.unique(np.concatenate(found)).astype(np.intp)
+    # np.unique does the same, but slower, and loads numpy.ma for it
+    buckets = np.concatenate(found)
+    buckets.sort()
+    is_first = np.ones(len(buckets), dtype=np.bool_)
+    np.not_equal(buckets[1:], buckets[:-1], out=is_first[1:])
+    return buckets[is_first].astype(np.intp)
 
 
 def _character_hashes(data: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:

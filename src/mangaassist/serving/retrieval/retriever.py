@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from mangaassist.serving.retrieval.ranker import LinearRanker, order
 from mangaassist.serving.tracing import Span, TraceRecorder
 
 Vector = NDArray[np.float32]
+
+SEARCHED_IN_PLACE_CHUNKS: Final = 2_000
+"""Up to here a search takes less CPU than waking another thread and waiting for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ class Retriever:
 
     Without an embedder, with one that fails, or with an index that holds no vectors of it, the lexical leg
     answers alone and the span says why. All blocking work of a query is one hop to `executor`, on one whole
-    generation.
+    generation; so little that the hop would cost more is done in place.
     """
 
     def __init__(
@@ -84,10 +88,12 @@ class Retriever:
                 retriever_policy_version=self.policy_version,
             )
             embedded = await self._embed(text, vector, trace=trace)
-            loop = asyncio.get_running_loop()
-            index, ranked = await loop.run_in_executor(
-                self._executor, self._search, query, text, embedded, trace, span
-            )
+            if self._index.size <= SEARCHED_IN_PLACE_CHUNKS:
+                index, ranked = self._search(query, text, embedded, trace, span)
+            else:
+                index, ranked = await asyncio.get_running_loop().run_in_executor(
+                    self._executor, self._search, query, text, embedded, trace, span
+                )
             embedding_version = self._embedding_of(index)
             legs = ("lexical",) if embedded is None or embedding_version is None else ("dense", "lexical")
             span.set(
@@ -132,7 +138,7 @@ class Retriever:
     def _search(
         self, query: RetrievalQuery, text: str, vector: Vector | None, trace: TraceRecorder, parent: Span
     ) -> tuple[SearchIndex, _Ranked]:
-        """Run both legs and the ranker on the executor's thread, which alone records meanwhile."""
+        """Run both legs and the ranker; nothing else records on this request meanwhile."""
         index = self._index.pinned()
         limit = query.candidate_count
         dense: list[Hit] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import orjson
 
 from mangaassist.domain.retrieval import Chunk
 
+KEPT_CHUNKS = 2_048
 _RECORDS = "chunks.jsonl"
 _OFFSETS = "chunk_offsets.npy"
 _IDS = "chunk_ids.json"
@@ -53,7 +55,7 @@ def write_chunks(folder: Path, records: Iterable[bytes], ids: list[str]) -> None
 
 
 class ChunkFile:
-    """Reads chunks by row or by id; safe to use from any thread."""
+    """Reads chunks by row or by id, keeping those read last; safe to use from any thread."""
 
     def __init__(self, folder: Path) -> None:
         self.ids: list[str] = orjson.loads((folder / _IDS).read_bytes())
@@ -63,12 +65,13 @@ class ChunkFile:
             self._records: mmap.mmap | bytes = (
                 mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self._offsets[-1] else b""
             )
+        self._recent = lru_cache(KEPT_CHUNKS)(self._read)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[Chunk]:
-        return (self.chunk(row) for row in range(len(self.ids)))
+        return map(self._read, range(len(self.ids)))
 
     def row_of(self, chunk_id: str) -> int | None:
         """Return the row of a chunk, or None when there is none of this id."""
@@ -77,4 +80,7 @@ class ChunkFile:
 
     def chunk(self, row: int) -> Chunk:
         """Return one chunk."""
+        return self._recent(row)
+
+    def _read(self, row: int) -> Chunk:
         return decode_chunk(self._records[self._offsets[row] : self._offsets[row + 1]])
