@@ -44,10 +44,10 @@ def test_a_changed_route_is_in_force_within_a_second_and_a_broken_file_changes_n
         assert after["route"] == "template"
         assert after["release_bundle"].startswith("hotfix-")
         override.write_text("routes: [")
-        ready = _until(
-            lambda: httpx.get(f"{product.url}/readyz").json(), lambda state: state["status"] == "degraded"
+        _until(
+            lambda: httpx.get(f"{product.url}/readyz").json(),
+            lambda ready: "config.yaml cannot be read" in str(ready["components"]),
         )
-        assert "config.yaml" in str(ready["components"])
         kept = ask(product, "do you gift wrap?", token=token).json()
         assert kept["release_bundle"] == after["release_bundle"]
 
@@ -116,9 +116,9 @@ def test_killing_the_server_in_the_middle_of_500_turns_loses_no_acknowledged_tur
         assert ask(product, "hello again", token=product.visitor()).status_code == 200
 
 
-def test_parallel_messages_in_one_session_never_exceed_its_token_budget(tmp_path: Path) -> None:
+def test_a_thousand_parallel_messages_in_one_session_never_exceed_its_token_budget(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
-        "budget: {limit_tokens: 12000, full_reservation_tokens: 3000, reduced_reservation_tokens: 1500}\n"
+        "budget: {limit_tokens: 20000, full_reservation_tokens: 6500, reduced_reservation_tokens: 3500}\n"
     )
 
     async def load(product: RunningProduct, token: str) -> list[dict[str, object]]:
@@ -128,18 +128,18 @@ def test_parallel_messages_in_one_session_never_exceed_its_token_budget(tmp_path
             base_url=product.url, headers=headers, timeout=60, limits=limits, trust_env=False
         ) as client:
             body = {"message": "recommend a funny manga", "session_id": "budget"}
-            answers = await asyncio.gather(*(client.post("/v1/chat", json=body) for _ in range(200)))
+            answers = await asyncio.gather(*(client.post("/v1/chat", json=body) for _ in range(1_000)))
         return [answer.json() for answer in answers if answer.status_code == 200]
 
     with running_product(tmp_path) as product:
         answers = asyncio.run(load(product, product.visitor()))
-    assert len(answers) == 200
+    assert len(answers) == 1_000
     used = 0
     for answer in answers:
         usage = answer["usage"]
         assert isinstance(usage, dict)
         used += usage["input_tokens"] + usage["output_tokens"]
-    assert 0 < used <= 12_000
+    assert 0 < used <= 20_000
 
 
 @pytest.mark.postgres

@@ -45,6 +45,7 @@ from mangaassist.serving.presentation import cards_of, sources_of
 from mangaassist.serving.prompting import build_prompt
 from mangaassist.serving.routing import route_intent, select_model
 from mangaassist.serving.template_answers import answer_from_template, fallback_text
+from mangaassist.serving.token_limits import within_reservation
 from mangaassist.serving.tracing import TraceRecorder
 
 PREVIEW_CHARS = 500
@@ -146,7 +147,11 @@ class ChatPipeline:
         async for event in self._guard(exchange):
             yield event
         self._present(exchange)
-        await persist_response(exchange, understood, sessions=services.sessions, clock=services.clock)
+        # both writes go to the database together: one wake-up of its writer
+        await asyncio.gather(
+            persist_response(exchange, understood, sessions=services.sessions, clock=services.clock),
+            self._settle_budget(exchange),
+        )
         await self._share(exchange, understood)
 
     async def _understand(
@@ -179,8 +184,7 @@ class ChatPipeline:
             return
         if exchange.service_level == "minimal":
             await self._assemble(exchange, understood)
-            answer_from_template(exchange, "budget_exhausted")
-            exchange.outcome = "budget_exhausted"
+            _answer_without_tokens(exchange)
             return
         scope = scope_of(exchange, understood)
         if scope is not None and await find_cached(exchange, understood, scope, cache=self._services.cache):
@@ -194,7 +198,11 @@ class ChatPipeline:
         facts = await self._assemble(exchange, understood)
         key = select_model(exchange, route)
         choice = exchange.parts.bundle.models[key]
-        request = build_prompt(exchange, facts, session=understood.session, choice=choice)
+        built = build_prompt(exchange, facts, session=understood.session, choice=choice)
+        request = within_reservation(built, exchange.reservation) if exchange.reservation else None
+        if request is None:
+            _answer_without_tokens(exchange)
+            return
         snapshot_chunks(exchange)
         exchange.outcome = "answered"
         async for event in generate(exchange, request, model=exchange.parts.models[key], choice=choice):
@@ -204,7 +212,9 @@ class ChatPipeline:
         query = plan_retrieval(understood.reading, understood.decision, understood.route)
         if query is None:
             return
-        same_text = understood.reading.resolved_text == understood.reading.text
+        reading = understood.reading
+        # the encoder knows neither case nor runs of white space
+        same_text = reading.resolved_text.lower().split() == reading.text.lower().split()
         exchange.retrieval = await exchange.parts.retriever.retrieve(
             query, vector=understood.vector if same_text else None, trace=exchange.recorder
         )
@@ -253,12 +263,14 @@ class ChatPipeline:
             await store_answer(exchange, understood, scope, cache=self._services.cache)
 
     async def _settle_budget(self, exchange: Exchange) -> None:
-        if exchange.reservation is None:
+        """Book what was used, once; never raises."""
+        reservation, exchange.reservation = exchange.reservation, None
+        if reservation is None:
             return
         usage = exchange.usage
         used = usage.input_tokens + usage.cached_input_tokens + usage.output_tokens
         try:
-            await self._services.budgets.settle(exchange.reservation, used_tokens=used)
+            await self._services.budgets.settle(reservation, used_tokens=used)
         except DependencyError as error:
             # the reservation expires by itself; until then its tokens count as used
             exchange.degraded.append(f"budget: {error}")
@@ -294,6 +306,14 @@ def _refused(exchange: Exchange, session: SessionContext, reading: Reading) -> U
     return Understanding(
         session=session, reading=kept, decision=decision, vector=None, route=Route(handler="template")
     )
+
+
+def _answer_without_tokens(exchange: Exchange) -> None:
+    """Answer from a template: what is left of the session's budget does not cover a model's answer."""
+    answer_from_template(exchange, "budget_exhausted")
+    exchange.handler = "template"
+    exchange.service_level = "minimal"
+    exchange.outcome = "budget_exhausted"
 
 
 def _tags(exchange: Exchange, environment: str) -> dict[str, str]:
