@@ -48,6 +48,9 @@ def one_start(data_dir: Path) -> dict[str, float]:
     """Return the times of one start and one stop."""
     port, mlflow_port = free_port(), free_port()
     environment = {**os.environ, "MANGAASSIST_DATA_DIR": str(data_dir)}
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        # an installation starts from compiled modules; only the first run here compiles them
+        environment["PYTHONPYCACHEPREFIX"] = str(data_dir.parent / "bytecode")
     command = [
         sys.executable,
         "-m",

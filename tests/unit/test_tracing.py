@@ -88,3 +88,16 @@ def test_a_malformed_traceparent_starts_a_new_trace(header: str | None) -> None:
 @given(st.text())
 def test_no_header_breaks_the_parser(header: str) -> None:
     parse_traceparent(header)
+
+
+def test_span_ids_are_distinct_and_never_zero_even_where_the_numbers_end() -> None:
+    class LastIds(SequentialIds):
+        def span_id(self) -> str:
+            return "f" * 16
+
+    recorder = TraceRecorder(clock=FakeClock(), ids=LastIds())
+    for _ in range(3):
+        with recorder.span("step"):
+            pass
+    ids = [span.span_id for span in frozen(recorder).spans]
+    assert ids == ["f" * 16, "0" * 15 + "1", "0" * 15 + "2"]
