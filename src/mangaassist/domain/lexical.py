@@ -75,6 +75,11 @@ def near_spellings(word: str) -> Iterator[str]:
                 yield left + letter + right[1:]
 
 
+def shortenings(word: str) -> set[str]:
+    """Return the word and itself without one letter; two words a slip apart share one of these."""
+    return {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}
+
+
 # --- Porter's stemmer (M. F. Porter, "An algorithm for suffix stripping", 1980), steps 1a to 5b ---
 
 _STEP_2: Final = (

@@ -21,7 +21,7 @@ from mangaassist.stats.ranking_metrics import ndcg_at
 
 PRIOR_STRENGTH = 1e-3
 MIN_QUERIES = 20
-FREE_SIGN = frozenset({"lexical_length"})
+FREE_SIGN = frozenset({"lexical_length", "lexical_strength"})
 NEGATIVE = frozenset({"lexical_closeness"})
 FITTED_NAME = "fitted"
 

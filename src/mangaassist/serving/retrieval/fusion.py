@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mangaassist.domain.lexical import content_words
+from mangaassist.domain.lexical import content_words, shortenings
 from mangaassist.serving.retrieval.evidence import Evidence, Scores
 
 FEATURES = (
@@ -13,14 +13,17 @@ FEATURES = (
     "lexical",  # BM25, standardised over the candidates
     "lexical_length",  # lexical x query length: words add up to evidence
     "lexical_closeness",  # lexical x best cosine: where the meaning is hit, shared words say less
-    "title_match",  # share of the title's words that the query names
+    "lexical_strength",  # lexical x best BM25 per query word: rare words were hit
+    "title_match",  # how whole the query names the title
     "dense_rank",  # reciprocal rank of the cosine
     "lexical_rank",  # reciprocal rank of the BM25 score
     "cosine",  # raw cosine
     "lexical_per_word",  # BM25 per query word
 )
 LONG_QUERY_WORDS = 12
+MIN_SLIP_LETTERS = 5
 _SPREAD = 3.0
+_STRONG_WORD = 5.0
 
 
 def feature_matrix(evidence: Evidence) -> NDArray[np.float64]:
@@ -32,11 +35,13 @@ def feature_matrix(evidence: Evidence) -> NDArray[np.float64]:
     dense, lexical = standardised(evidence.dense), standardised(evidence.lexical)
     length = min(word_count, LONG_QUERY_WORDS) / 10
     closeness = float(evidence.dense.max(initial=0.0))
+    strength = float(evidence.lexical.max(initial=0.0)) / word_count / _STRONG_WORD
     columns = [
         dense,
         lexical,
         lexical * length,
         lexical * closeness,
+        lexical * strength,
         title_matches(query_words, evidence.titles),
         reciprocal_ranks(evidence.dense),
         reciprocal_ranks(evidence.lexical),
@@ -65,10 +70,36 @@ def reciprocal_ranks(scores: Scores) -> Scores:
 
 
 def title_matches(query_words: set[str], titles: tuple[str, ...]) -> Scores:
-    """Return the share of each title's content words that the query names."""
+    """Return the cubed share of each title's words that the query names, typing slips forgiven.
+
+    Cubed, because half a title is little evidence: many titles share a word, few are named whole.
+    """
+    slips = _Slips(query_words)
     shares = np.zeros(len(titles))
     for at, title in enumerate(titles):
-        named = set(content_words(title))
-        if named:
-            shares[at] = len(named & query_words) / len(named)
+        wanted = set(content_words(title))
+        if wanted:
+            named = sum(1 for word in wanted if word in query_words or slips.reach(word))
+            shares[at] = (named / len(wanted)) ** 3
     return shares
+
+
+class _Slips:
+    """Tells which words are a typing slip away from a word of the query."""
+
+    def __init__(self, query_words: set[str]) -> None:
+        long = [word for word in query_words if len(word) >= MIN_SLIP_LETTERS - 1]
+        self._shortened = {shorter for word in long for shorter in shortenings(word)}
+        # a slip moves the length by one at most and leaves the first or the last letter
+        self._ends = {
+            (len(word) + more, end, word[end]) for word in long for more in (-1, 0, 1) for end in (0, -1)
+        }
+
+    def reach(self, word: str) -> bool:
+        """Whether some query word is one slip away from `word`."""
+        length = len(word)
+        if length < MIN_SLIP_LETTERS or (
+            (length, 0, word[0]) not in self._ends and (length, -1, word[-1]) not in self._ends
+        ):
+            return False
+        return not self._shortened.isdisjoint(shortenings(word))

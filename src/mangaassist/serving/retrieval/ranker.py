@@ -15,7 +15,7 @@ from mangaassist.domain.errors import ConfigurationError
 from mangaassist.serving.retrieval.evidence import Evidence, Scores
 from mangaassist.serving.retrieval.fusion import FEATURES, feature_matrix
 
-_LEXICAL_TRUST = ("lexical", "lexical_length", "lexical_closeness")
+_LEXICAL_TRUST = ("lexical", "lexical_length", "lexical_closeness", "lexical_strength")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class LinearRanker:
         lexical_columns = [FEATURES.index(name) for name in _LEXICAL_TRUST]
         direction = features[:, FEATURES.index("lexical")]
         trusted = features[:, lexical_columns] @ weights[lexical_columns]
-        # the three columns are one column times query constants: their sum must not turn against it
+        # these columns are one column times query constants: their sum must not turn against it
         if float(trusted @ direction) < 0:
             trusted = np.zeros_like(trusted)
         weights[lexical_columns] = 0.0
