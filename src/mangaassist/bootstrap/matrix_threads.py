@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+from threadpoolctl import threadpool_limits
 
 
 def use_one_matrix_thread() -> None:

@@ -24,7 +24,8 @@ def run_api_server(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        ws_max_size=4 * settings.max_body_bytes,  # a frame over the limit gets a problem, not a cut connection
+        ws_max_size=4
+        * settings.max_body_bytes,  # a frame over the limit gets a problem, not a cut connection
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
 

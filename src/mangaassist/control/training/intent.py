@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mangaassist.control.training.calibration import CalibrationTargets, calibrate
-from mangaassist.control.training.ridge import Kernel, RidgeFit, Rows, fit_ridge
+from mangaassist.control.training.ridge import GaussianLandmarks, RidgeFit, fit_ridge
 from mangaassist.domain.errors import InvalidRequestError
 from mangaassist.serving.intent.artifact import IntentArtifact, calibration_record, quantised
 from mangaassist.serving.intent.features import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OUT_OF_SCOPE_LABELS = ("out_of_scope", "oos")
 Report = Callable[[str], None]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +49,12 @@ class IntentTrainingConfig:
     word_factor: float = 2.0
     ridge: float = 0.3
     first_ridge: float = 0.3
-    max_support: int = 8_192
-    first_max_support: int = 4_096
+    max_support: int = 2_048
+    max_rows: int = 16_384
+    max_first_rows: int = 8_192
     outside_share: float = 0.15
     escalation_recall: float = 0.95
-    sure_precision: float = 0.99
+    sure_precision: float = 0.997
     seed: int = 7
 
 
@@ -103,47 +105,39 @@ def train_intent(
         sure_precision=config.sure_precision,
     )
 
-    def calibrated(fit: RidgeFit) -> dict[str, Any]:
-        calibration = calibrate(
-            fit.left_out_scores, truth, labels=labels, outside_label=outside_label, targets=aims
-        )
+    def calibrated(scores: Floats, rows: Rows) -> dict[str, Any]:
+        calibration = calibrate(scores, truth[rows], labels=labels, outside_label=outside_label, targets=aims)
         return calibration_record(calibration)
 
-    def left_out(fit: RidgeFit) -> float:
-        return round(float((fit.left_out_scores.argmax(axis=1) == truth).mean()), 4)
-
     report("training the first stage")
-    first = fit_ridge(
-        _ngram_kernel(ngrams, 1.0),
-        targets,
-        ridge=config.first_ridge,
-        max_support=config.first_max_support,
-        seed=config.seed,
-    )
+    rows = _sample(truth, config.max_first_rows, config.seed)
+    first = fit_ridge(_products(ngrams[rows]), targets[rows], ridge=config.first_ridge)
     arrays: dict[str, NDArray[np.generic]] = {"idf": idf.astype(np.float16)}
-    arrays |= quantised("first_rows", _rows(ngrams, first, 1.0), axis=0)
+    arrays |= quantised("first_rows", _fold(ngrams[rows], first), axis=0)
     decisions: dict[str, Any] = {
         "labels": list(labels),
         "outside_label": outside_label,
-        "first_calibration": calibrated(first),
+        "first_calibration": calibrated(first.left_out_scores, rows),
         "embedder_version": embedder_version if vectors is not None else None,
     }
-    accuracy = {"first_stage": left_out(first)}
+    accuracy = {"first_stage": _accuracy(first.left_out_scores, truth[rows])}
     if vectors is not None:
         report("training the encoder head")
-        fit = fit_ridge(
-            _joint_kernel(vectors, ngrams, config),
-            targets,
-            ridge=config.ridge,
-            max_support=config.max_support,
-            seed=config.seed,
+        rows = _sample(truth, config.max_rows, config.seed)
+        landmarks = GaussianLandmarks(
+            vectors[rows], _sample(truth[rows], config.max_support, config.seed), width=config.kernel_width
         )
-        arrays |= quantised("support", vectors[fit.support], axis=1)
-        arrays |= quantised("coefficients", fit.coefficients, axis=0)
-        arrays |= quantised("encoder_rows", _rows(ngrams, fit, config.ngram_weight), axis=0)
+        gram = landmarks.gram()
+        gram += np.float32(config.ngram_weight) * _products(ngrams[rows])
+        fit = fit_ridge(gram, targets[rows], ridge=config.ridge)
+        arrays |= quantised("support", landmarks.support, axis=1)
+        arrays["coefficients"] = landmarks.on_support(fit.coefficients)
+        arrays |= quantised(
+            "encoder_rows", np.float32(config.ngram_weight) * _fold(ngrams[rows], fit), axis=0
+        )
         decisions["kernel_width"] = config.kernel_width
-        decisions["encoder_calibration"] = calibrated(fit)
-        accuracy["encoder"] = left_out(fit)
+        decisions["encoder_calibration"] = calibrated(fit.left_out_scores, rows)
+        accuracy["encoder"] = _accuracy(fit.left_out_scores, truth[rows])
     artifact = IntentArtifact(
         arrays=arrays,
         decisions=decisions,
@@ -177,30 +171,29 @@ def ngram_matrix(texts: Sequence[str], word_factor: float) -> tuple[Floats, csr_
     return idf, matrix
 
 
-def _ngram_kernel(ngrams: csr_matrix, weight: float) -> Kernel:
-    def kernel(left: Rows, right: Rows) -> Floats:
-        product: Floats = (ngrams[left] @ ngrams[right].T).toarray()
-        product *= np.float32(weight)
-        return product
-
-    return kernel
+def _products(ngrams: csr_matrix) -> Floats:
+    """Return the products of all pairs of rows."""
+    products: Floats = (ngrams @ ngrams.T).toarray()
+    return products
 
 
-def _joint_kernel(vectors: Floats, ngrams: csr_matrix, config: IntentTrainingConfig) -> Kernel:
-    linear = _ngram_kernel(ngrams, config.ngram_weight)
-
-    def kernel(left: Rows, right: Rows) -> Floats:
-        nearness = vectors[left] @ vectors[right].T
-        nearness -= np.float32(1)
-        nearness *= np.float32(config.kernel_width)
-        np.exp(nearness, out=nearness)
-        nearness += linear(left, right)
-        return nearness
-
-    return kernel
+def _fold(ngrams: csr_matrix, fit: RidgeFit) -> Floats:
+    """Fold the rows of a fit into one row a bucket."""
+    return np.asarray(ngrams.T @ fit.coefficients, dtype=np.float32)
 
 
-def _rows(ngrams: csr_matrix, fit: RidgeFit, weight: float) -> Floats:
-    """Fold the n-gram half of a kernel expansion into one row a bucket."""
-    rows: Floats = np.asarray(ngrams[fit.support].T @ fit.coefficients, dtype=np.float32)
-    return rows * np.float32(weight)
+def _accuracy(scores: Floats, truth: NDArray[np.intp]) -> float:
+    return round(float((scores.argmax(axis=1) == truth).mean()), 4)
+
+
+def _sample(truth: NDArray[np.intp], most: int, seed: int) -> Rows:
+    """Return all rows, or `most` of them with every label in its share."""
+    if len(truth) <= most:
+        return np.arange(len(truth))
+    order = np.random.default_rng(seed).permutation(len(truth))
+    # the position of a row among those of its label, relative to how many the label has
+    share = np.empty(len(truth))
+    for label in np.unique(truth):
+        mine = order[truth[order] == label]
+        share[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    return np.sort(order[np.argsort(share[order], kind="stable")[:most]])

@@ -97,14 +97,21 @@ class Postings:
         self._starts: list[int] = np.load(folder / _STARTS).tolist()
         self._rows = np.asarray(np.load(folder / _ROWS, mmap_mode="r"))
         self._weights = np.asarray(np.load(folder / _WEIGHTS, mmap_mode="r"))
+        # a query is scored once for its hits and once for the candidates of the other leg; one assignment
+        # of a pair, so that threads never see one half of it
+        self._last: tuple[str | None, NDArray[np.float32]] = (None, np.empty(0, dtype=np.float32))
 
     def scores(self, text: str) -> NDArray[np.float32]:
-        """Return the BM25 score of every row; 0 where no word matches."""
+        """Return the BM25 score of every row, not to be written to; 0 where no word matches."""
+        last_text, last_scores = self._last
+        if text == last_text:
+            return last_scores
         scores = np.zeros(self._count, dtype=np.float32)
         # in order of the terms, so that the order of the words cannot change a rounding
         for term, weight in sorted(self._query_terms(text).items()):
             start, end = self._starts[term], self._starts[term + 1]
             scores[self._rows[start:end]] += self._weights[start:end] * np.float32(weight)
+        self._last = (text, scores)
         return scores
 
     def _query_terms(self, text: str) -> dict[int, float]:
