@@ -74,10 +74,11 @@ def title_matches(query_words: set[str], titles: tuple[str, ...]) -> Scores:
 
     Cubed, because half a title is little evidence: many titles share a word, few are named whole.
     """
-    slips = _Slips(query_words)
+    title_words = [set(content_words(title)) for title in titles]
+    # a word that some title holds is spelt as it was meant
+    slips = _Slips(query_words.difference(*title_words))
     shares = np.zeros(len(titles))
-    for at, title in enumerate(titles):
-        wanted = set(content_words(title))
+    for at, wanted in enumerate(title_words):
         if wanted:
             named = sum(1 for word in wanted if word in query_words or slips.reach(word))
             shares[at] = (named / len(wanted)) ** 3
