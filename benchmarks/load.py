@@ -97,8 +97,8 @@ async def _read_response(reader: asyncio.StreamReader) -> tuple[int, float]:
     """Return the status and when the first token arrived."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head[9:12])
-    if b"content-length:" in head:
-        await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+    if b"\r\ncontent-length:" in head:  # not a proxied `llm_provider-content-length`
+        await reader.readexactly(int(head.split(b"\r\ncontent-length:")[1].split(b"\r\n")[0]))
         return status, time.perf_counter()
     first = 0.0
     while True:

@@ -47,6 +47,7 @@ QUESTIONS = (
     "is the first volume of frieren in stock",
 )
 CONNECTIONS = (1, 8)
+RATIOS = ("cpu_ms_per_request", "p50_ms", "p95_ms", "first_token_p50_ms", "requests_per_s", "rss_mb")
 
 
 def main() -> None:
@@ -196,30 +197,24 @@ def summary(loads: dict[str, dict[int, list[Load]]], *, rounds: int, seconds: fl
     }
     ours = loads["mangaassist"]
     for name, theirs in loads.items():
-        if name == "mangaassist":
-            continue
-        out["ratios"][f"mangaassist_to_{name}"] = {
-            str(connections): {
-                figure: round(
-                    statistics.median(
-                        getattr(mine, figure) / getattr(other, figure)
-                        for mine, other in zip(ours[connections], theirs[connections], strict=True)
-                        if getattr(other, figure)
-                    ),
-                    4,
-                )
-                for figure in (
-                    "cpu_ms_per_request",
-                    "p50_ms",
-                    "p95_ms",
-                    "first_token_p50_ms",
-                    "requests_per_s",
-                    "rss_mb",
-                )
+        if name != "mangaassist":
+            out["ratios"][f"mangaassist_to_{name}"] = {
+                str(connections): {
+                    figure: _ratio(ours[connections], theirs[connections], figure) for figure in RATIOS
+                }
+                for connections in CONNECTIONS
             }
-            for connections in CONNECTIONS
-        }
     return out
+
+
+def _ratio(ours: list[Load], theirs: list[Load], figure: str) -> float | None:
+    """Median over the rounds in which both sides completed answers; None when there is none."""
+    ratios = [
+        getattr(mine, figure) / getattr(other, figure)
+        for mine, other in zip(ours, theirs, strict=True)
+        if mine.requests and other.requests and getattr(other, figure)
+    ]
+    return round(statistics.median(ratios), 4) if ratios else None
 
 
 def table(report: dict[str, Any]) -> str:
@@ -239,7 +234,7 @@ def table(report: dict[str, Any]) -> str:
     for name, by_connections in report["ratios"].items():
         for connections, ratio in by_connections.items():
             lines.append(
-                f"{name} at {connections}: " + ", ".join(f"{key} {value:g}" for key, value in ratio.items())
+                f"{name} at {connections}: " + ", ".join(f"{key} {value}" for key, value in ratio.items())
             )
     return "\n".join(lines)
 
