@@ -40,6 +40,7 @@ class DialogueReader:
         self._texts = tuple(texts)
         self._parser = MessageParser(catalog.all_series(), self._texts)
         self._resolver = TextResolver(self._title_of)
+        self._similar = re.compile(r"\b(?:similar|alike|comparable)\b")
         self._bare_number = re.compile(
             r"\W*(?:and|or|what about|how about|then)?\s*(?:number |no\.? ?)?(\d{1,3})(?: too)?\W*"
         )
@@ -128,7 +129,7 @@ class DialogueReader:
         if pointed and not parsed.named and not parsed.liked and self._likes_reference(parsed):
             stated = replace(stated, like_series=pointed)
             pointed = ()
-        if "similar" in _aspects(parsed) and not (pointed or parsed.named or parsed.liked):
+        if not (pointed or parsed.named or parsed.liked) and self._similar.search(parsed.text):
             stated = replace(stated, like_series=state.focus_series)
         if (
             "refusal" in references.cues

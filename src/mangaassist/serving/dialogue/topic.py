@@ -82,6 +82,9 @@ def _first_sight(reading: Reading, intent: Intent, *, sure: bool) -> Intent:
     names_product = bool(reading.mentioned_series or reading.product_ids or reading.unknown_title)
     if names_product and reading.aspects and intent not in SHOPPING and not sure:
         return Intent.PRODUCT_QUESTION
+    asks_about_it = names_product and set(reading.aspects) - {"compare", "cheapest"}
+    if asks_about_it and intent is Intent.RECOMMENDATION and not sure and _opens_with_verb(reading.text):
+        return Intent.PRODUCT_QUESTION
     if "request" in reading.cues and has_taste(reading.stated) and intent in _SMALL_TALK and not sure:
         return Intent.RECOMMENDATION
     return intent
@@ -128,6 +131,10 @@ def follow_up_form(reading: Reading, state: DialogueState) -> Intent | None:
     if (reading.mentioned_series or "ordinal" in cues) and "request" not in cues:
         return Intent.PRODUCT_QUESTION
     return None
+
+
+def _opens_with_verb(text: str) -> bool:
+    return text.lower().split(maxsplit=1)[0] in _QUESTION_VERBS if text.strip() else False
 
 
 def _leans_on_talk(reading: Reading) -> bool:
