@@ -107,19 +107,19 @@ def eventually(read: Callable[[], Any], *, seconds: float) -> Any:
 def test_a_newcomer_asks_rates_and_finds_the_trace_in_mlflow(tmp_path: Path) -> None:
     with running_up(tmp_path) as up:
         eventually(lambda: httpx.get(f"{up.chat}/readyz").status_code == 200, seconds=60)
-        client = httpx.Client(base_url=up.chat, timeout=30)
-        client.headers["authorization"] = f"Bearer {client.post('/v1/session').json()['token']}"
-        answer = client.post("/v1/chat", json={"message": "something like Berserk but gentler"}).json()
-        assert answer["intent"] == "recommendation"
-        event = {
-            "response_id": answer["response_id"],
-            "trace_id": answer["trace_id"],
-            "feedback": "thumbs_down",
-        }
-        assert (
-            client.post("/v1/feedback", json={**event, "reason_code": "wrong_recommendation"}).status_code
-            == 202
-        )
+        with httpx.Client(base_url=up.chat, timeout=30, trust_env=False) as client:
+            client.headers["authorization"] = f"Bearer {client.post('/v1/session').json()['token']}"
+            answer = client.post("/v1/chat", json={"message": "something like Berserk but gentler"}).json()
+            assert answer["intent"] == "recommendation"
+            event = {
+                "response_id": answer["response_id"],
+                "trace_id": answer["trace_id"],
+                "feedback": "thumbs_down",
+            }
+            assert (
+                client.post("/v1/feedback", json={**event, "reason_code": "wrong_recommendation"}).status_code
+                == 202
+            )
 
         eventually(lambda: httpx.get(f"{up.mlflow}/health").status_code == 200, seconds=180)
         info = eventually(lambda: _trace_info(up.mlflow, answer["trace_id"]), seconds=60)
