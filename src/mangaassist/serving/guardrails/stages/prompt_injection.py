@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-import re2
-
-from mangaassist.domain.guardrails import FlaggedSpan, Phase
+from mangaassist.domain.guardrails import Phase
 from mangaassist.serving.guardrails.context import GuardrailContext
+from mangaassist.serving.guardrails.rule_set import RuleSet, span_of
 from mangaassist.serving.guardrails.ruleset import Ruleset, StagePolicy
 from mangaassist.serving.guardrails.stage import Finding
 
@@ -31,28 +30,21 @@ class PromptInjectionStage:
     waits = False
 
     def __init__(self, ruleset: Ruleset) -> None:
-        self._rules = ruleset.stages[self.name].rules
-        self._set = re2.Set.SearchSet()
-        for rule in self._rules:
-            self._set.Add("(?i)" + rule.pattern)
-        if self._rules:
-            self._set.Compile()
+        self._rules = RuleSet(ruleset.stages[self.name].rules)
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
         """Score is the highest score of a matching rule, 0 when none matches."""
         view = normalised(text)
-        matched = self._set.Match(view) if self._rules else []
-        if not matched:
+        rule = self._rules.strongest(view)
+        if rule is None:
             return Finding(score=0.0, details={"prompt_injection_score": 0.0, "decision": "allow"})
-        rule = max((self._rules[index] for index in matched), key=lambda candidate: candidate.score)
-        found = re2.search("(?i)" + rule.pattern, view)
         blocked = rule.score >= policy.threshold_for(context.intent)
         return Finding(
             action="block" if blocked else "allow",
             score=rule.score,
             rule_id=rule.id,
             reason="the message tries to change the assistant's instructions" if blocked else None,
-            spans=(FlaggedSpan(start=found.start(), end=found.end(), kind=rule.id),) if found else (),
+            spans=span_of(rule, view),
             details={
                 "prompt_injection_score": rule.score,
                 "decision": "block" if blocked else "allow",
