@@ -23,10 +23,8 @@ class RuleSet:
 
     def strongest(self, text: str) -> Rule | None:
         """Return the matching rule with the highest score, the first one on ties."""
-        matched = self._set.Match(text) if self._rules else []
-        if not matched:
-            return None
-        return max((self._rules[index] for index in sorted(matched)), key=lambda rule: rule.score)
+        matched: list[int] = sorted(self._set.Match(text)) if self._rules else []
+        return max((self._rules[index] for index in matched), key=lambda rule: rule.score, default=None)
 
 
 def span_of(rule: Rule, text: str) -> tuple[FlaggedSpan, ...]:
