@@ -23,7 +23,7 @@ class RuleSet:
 
     def strongest(self, text: str) -> Rule | None:
         """Return the matching rule with the highest score, the first one on ties."""
-        matched: list[int] = sorted(self._set.Match(text)) if self._rules else []
+        matched: list[int] = sorted(self._set.Match(text) or ()) if self._rules else []
         return max((self._rules[index] for index in matched), key=lambda rule: rule.score, default=None)
 
 
