@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ MODEL_FOLDER = Path("intents") / "model"
 RULES_FILE = Path("intents") / "rules.yaml"
 LATENCY_SAMPLE = 300
 EMBEDDED_AT_ONCE = 256
+SHIPPED_SUPPORT = 2_048
+"""Support vectors of the store's model: what keeps it at 1.5 MB."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, the steps done and the steps in all."""
@@ -94,7 +96,7 @@ def train_store_intents(
     vectors = embed_cached(examples, embedder, cache_dir=cache_dir, progress=progress)
     version = embedder.version if embedder is not None else None
     held_out = is_held_out(examples)
-    trial = _train(examples, ~held_out, vectors, version, {}, progress)
+    trial = _train(examples, ~held_out, vectors, version, {}, progress, max_support=SHIPPED_SUPPORT)
     rules = load_rules(store_dir / RULES_FILE) if (store_dir / RULES_FILE).is_file() else None
     predictions = _predictions(examples, held_out, vectors, trial.model(), rules)
     report = _summarise(predictions)
@@ -111,7 +113,10 @@ def train_store_intents(
             "ece": report.ece,
         },
     }
-    artifact = _train(examples, np.ones(len(examples), dtype=bool), vectors, version, provenance, progress)
+    everything = np.ones(len(examples), dtype=bool)
+    artifact = _train(
+        examples, everything, vectors, version, provenance, progress, max_support=SHIPPED_SUPPORT
+    )
     directory = output or store_dir / MODEL_FOLDER
     write_artifact(artifact, directory)
     return IntentTraining(artifact=artifact, directory=directory, held_out=report)
@@ -212,14 +217,16 @@ def _train(
     embedder_version: str | None,
     provenance: Mapping[str, Any],
     progress: Progress,
+    max_support: int | None = None,
 ) -> IntentArtifact:
     from mangaassist.control.training.intent import IntentTrainingConfig, train_intent
 
+    config = IntentTrainingConfig()
     return train_intent(
         [example for example, taken in zip(examples, chosen, strict=True) if taken],
         vectors=None if vectors is None else vectors[chosen],
         embedder_version=embedder_version,
-        config=IntentTrainingConfig(),
+        config=config if max_support is None else replace(config, max_support=max_support),
         provenance=provenance,
         report=lambda phase: progress(phase, 0, 1),
     ).artifact
@@ -260,9 +267,13 @@ def _latency(
     rules: IntentRules | None,
     embedder: TextEmbedder | None,
 ) -> LatencyReport:
+    from threadpoolctl import threadpool_limits
+
     from mangaassist.control.evaluation.intents import measure_latency
 
     step = max(1, len(examples) // LATENCY_SAMPLE)
     texts = [example.text for example in examples[::step]]
     embed = None if embedder is None else (lambda text: embedder.embed([text.strip()])[0])
-    return measure_latency(texts, model=model, rules=rules, embed=embed)
+    # as in the server: more threads would spin between products this small and be counted
+    with threadpool_limits(limits=1, user_api="blas"):
+        return measure_latency(texts, model=model, rules=rules, embed=embed)

@@ -26,13 +26,14 @@ FEWEST_OUTSIDE = 20
 class CalibrationTargets:
     """What the thresholds aim at.
 
-    `outside_share`: the share of out-of-scope messages that rejection is tuned for. `recalls`: the share
-    of a label's texts that must be found. `sure_precision`: how often a first stage that is sure is right.
+    Rejection is tuned for the share of out-of-scope texts in the training set, and at least for
+    `least_outside_share`. `recalls`: the share of a label's texts that must be
+    found. `sure_precision`: how often a first stage that is sure is right.
     """
 
-    outside_share: float = 0.15
+    least_outside_share: float = 0.05
     recalls: Mapping[str, float] = field(default_factory=dict)
-    sure_precision: float = 0.99
+    sure_precision: float = 0.995
 
 
 def calibrate(
@@ -58,7 +59,8 @@ def calibrate(
         calibration = replace(calibration, outside_weights=weights)
     verdicts = _verdicts(scores, labels, outside_label, calibration)
     if calibration.outside_weights is not None:
-        threshold = _outside_threshold(verdicts, truth, labels, is_inside, targets.outside_share)
+        share = max(float((~is_inside).mean()), targets.least_outside_share)
+        threshold = _outside_threshold(verdicts, truth, labels, is_inside, share)
         calibration = replace(calibration, outside_threshold=threshold)
     thresholds = {
         label: _recall_threshold(verdicts, truth == labels.index(label), labels.index(label), recall)

@@ -49,12 +49,12 @@ class IntentTrainingConfig:
     word_factor: float = 2.0
     ridge: float = 0.3
     first_ridge: float = 0.3
-    max_support: int = 2_048
+    max_support: int = 4_096
     max_rows: int = 16_384
     max_first_rows: int = 8_192
-    outside_share: float = 0.15
-    escalation_recall: float = 0.95
-    sure_precision: float = 0.997
+    least_outside_share: float = 0.05
+    escalation_recall: float = 0.96
+    sure_precision: float = 0.995
     seed: int = 7
 
 
@@ -100,7 +100,7 @@ def train_intent(
     report("reading n-grams")
     idf, ngrams = ngram_matrix([example.text for example in examples], config.word_factor)
     aims = CalibrationTargets(
-        outside_share=config.outside_share,
+        least_outside_share=config.least_outside_share,
         recalls={"escalation": config.escalation_recall},
         sure_precision=config.sure_precision,
     )
@@ -110,8 +110,13 @@ def train_intent(
         return calibration_record(calibration)
 
     report("training the first stage")
+    most = config.max_first_rows if vectors is None else config.max_rows
+    joint_rows = _sample(truth, most, config.seed)
+    products = _products(ngrams[joint_rows])
+    # a smaller sample is part of a larger one
     rows = _sample(truth, config.max_first_rows, config.seed)
-    first = fit_ridge(_products(ngrams[rows]), targets[rows], ridge=config.first_ridge)
+    among = np.searchsorted(joint_rows, rows)
+    first = fit_ridge(products[np.ix_(among, among)], targets[rows], ridge=config.first_ridge)
     arrays: dict[str, NDArray[np.generic]] = {"idf": idf.astype(np.float16)}
     arrays |= quantised("first_rows", _fold(ngrams[rows], first), axis=0)
     decisions: dict[str, Any] = {
@@ -123,12 +128,13 @@ def train_intent(
     accuracy = {"first_stage": _accuracy(first.left_out_scores, truth[rows])}
     if vectors is not None:
         report("training the encoder head")
-        rows = _sample(truth, config.max_rows, config.seed)
+        rows = joint_rows
         landmarks = GaussianLandmarks(
             vectors[rows], _sample(truth[rows], config.max_support, config.seed), width=config.kernel_width
         )
         gram = landmarks.gram()
-        gram += np.float32(config.ngram_weight) * _products(ngrams[rows])
+        products *= np.float32(config.ngram_weight)
+        gram += products
         fit = fit_ridge(gram, targets[rows], ridge=config.ridge)
         arrays |= quantised("support", landmarks.support, axis=1)
         arrays["coefficients"] = landmarks.on_support(fit.coefficients)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mangaassist.control.training.intent import IntentExample, ngram_matrix
+from mangaassist.control.training.intent import IntentExample
 from mangaassist.domain.errors import InvalidRequestError, NotFoundError
-from mangaassist.serving.intent.features import normalise
+from mangaassist.serving.intent.features import BUCKETS, ngram_buckets, normalise
 
 NEAR_DUPLICATE_SIMILARITY = 0.8
 HELD_OUT_ONE_IN = 5
+_ROWS_AT_ONCE = 512
 
 
 def read_examples(path: Path, *, split: str | None = None) -> list[IntentExample]:
@@ -48,10 +49,25 @@ def read_examples(path: Path, *, split: str | None = None) -> list[IntentExample
 
 def near_duplicate_groups(examples: Sequence[IntentExample]) -> NDArray[np.intp]:
     """Return a group number for each text; texts that share most of their n-grams share a group."""
+    from scipy.sparse import csr_matrix, vstack
     from scipy.sparse.csgraph import connected_components
 
-    _, ngrams = ngram_matrix([example.text for example in examples], word_factor=1.0)
-    similar = (ngrams @ ngrams.T) >= NEAR_DUPLICATE_SIMILARITY
+    found = [ngram_buckets(normalise(example.text)) for example in examples]
+    lengths = np.array([len(buckets) for buckets in found])
+    # not weighted by rarity: what is rare is what tells near-duplicates apart
+    shared = np.repeat(1 / np.sqrt(lengths), lengths).astype(np.float32)
+    ngrams = csr_matrix(
+        (shared, np.concatenate(found), np.concatenate([[0], np.cumsum(lengths)])),
+        shape=(len(examples), BUCKETS),
+    )
+    similar = vstack(
+        [
+            csr_matrix(
+                (ngrams[start : start + _ROWS_AT_ONCE] @ ngrams.T).toarray() >= NEAR_DUPLICATE_SIMILARITY
+            )
+            for start in range(0, len(examples), _ROWS_AT_ONCE)
+        ]
+    )
     _, groups = connected_components(similar, directed=False)
     return np.asarray(groups, dtype=np.intp)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,11 @@ class Verdict:
 
 def inside_probabilities(scores: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
     """Softmax over the last axis of the scores of the labels in scope."""
-    logits = scores.astype(np.float64) * temperature
+    logits: NDArray[np.float64] = scores.astype(np.float64) * temperature
     logits -= logits.max(axis=-1, keepdims=True)
-    exponents = np.exp(logits)
-    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), dtype=np.float64)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=-1, keepdims=True)
+    return logits
 
 
 def outside_features(
@@ -65,7 +67,7 @@ def outside_features(
 def relative_entropy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shannon entropy over the last axis, divided by its largest possible value."""
     entropy = -(probabilities * np.log(probabilities + 1e-12)).sum(axis=-1)
-    return np.asarray(np.clip(entropy / math.log(max(probabilities.shape[-1], 2)), 0.0, 1.0))
+    return np.asarray(np.minimum(np.abs(entropy) / math.log(max(probabilities.shape[-1], 2)), 1.0))
 
 
 class Decider:
@@ -86,24 +88,27 @@ class Decider:
         """Return the decision; its probabilities add up to one."""
         inside_scores = scores[self._inside]
         inside = inside_probabilities(inside_scores, self.calibration.temperature)
+        best_inside = int(self._inside[inside.argmax()])
+        entropy = float(relative_entropy(inside))
         probabilities = np.zeros(len(self._labels))
         weights = self.calibration.outside_weights
         if self._outside is None or weights is None:
-            outside = float(relative_entropy(inside))
+            outside = entropy
             probabilities[self._inside] = inside
         else:
-            features = outside_features(inside_scores, float(scores[self._outside]), inside)
-            outside = _logistic(float(features @ weights[:-1]) + weights[-1])
+            best = float(scores[best_inside])
+            features = (best, float(scores[self._outside]) - best, entropy)
+            outside = _logistic(weights[-1] + sum(map(mul, features, weights)))
             probabilities[self._inside] = inside * (1.0 - outside)
             probabilities[self._outside] = outside
-        best_inside = int(self._inside[inside.argmax()])
         chosen = self._choose(probabilities, outside, best_inside)
-        order = np.argsort(-probabilities, kind="stable")
-        runner_up = next((int(index) for index in order if index != chosen), chosen)
+        confidence = min(1.0, float(probabilities[chosen]))
+        others = probabilities.copy()
+        others[chosen] = -1.0
         return Verdict(
             label=self._labels[chosen],
-            confidence=min(1.0, float(probabilities[chosen])),
-            runner_up=self._labels[runner_up],
+            confidence=confidence,
+            runner_up=self._labels[int(others.argmax())],
             outside_score=outside,
             scope_best=self._labels[best_inside],
             probabilities=probabilities,

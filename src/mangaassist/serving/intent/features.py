@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Buckets = NDArray[np.intp]
 
-CHARACTER_BUCKETS: Final = 1 << 15
+CHARACTER_BUCKETS: Final = 1 << 15  # powers of two, so that a mask takes the remainder
 WORD_BUCKETS: Final = 1 << 14
 BUCKETS: Final = CHARACTER_BUCKETS + WORD_BUCKETS
 CHARACTER_SIZES: Final = (2, 3, 4, 5)
@@ -20,12 +20,20 @@ MAX_CHARS: Final = 600
 
 _MULTIPLIER: Final = np.uint32(0x01000193)
 _MIXER: Final = np.uint32(0x9E3779B1)
+_SHIFT: Final = np.uint32(15)
+_CHARACTER_MASK: Final = np.uint32(CHARACTER_BUCKETS - 1)
+_WORD_MASK: Final = np.uint32(WORD_BUCKETS - 1)
+_FIRST_WORD_BUCKET: Final = np.uint32(CHARACTER_BUCKETS)
 _QUOTES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00b4": "'"})
 
 
 def normalise(text: str) -> str:
     """Fold case, width and quotes, collapse white space, and keep the first `MAX_CHARS`; idempotent."""
-    folded = text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    folded = text
+    if not text.isascii():
+        # lone surrogates have no encoding, and no meaning either
+        folded = text.encode("utf-8", "replace").decode("utf-8")
+        folded = unicodedata.normalize("NFKC", folded).translate(_QUOTES)
     return " ".join(folded.lower().split())[:MAX_CHARS].rstrip()
 
 
@@ -35,31 +43,33 @@ def ngram_buckets(normalised: str) -> Buckets:
     Characters are UTF-8 bytes, words are separated by spaces; words and pairs of words have buckets of
     their own.
     """
-    padded = f" {normalised} ".encode("utf-8", "replace")
+    padded = f" {normalised} ".encode()
+    found = np.concatenate((_character_hashes(padded), _word_hashes(padded)))
+    found.sort()
+    fresh = np.empty(len(found), dtype=np.bool_)
+    fresh[0] = True
+    np.not_equal(found[1:], found[:-1], out=fresh[1:])
+    return found[fresh].astype(np.intp)
+
+
+def _character_hashes(padded: bytes) -> NDArray[np.uint32]:
+    """Hash every run of 2 to 5 bytes, each from the run that is one shorter."""
     data = np.frombuffer(padded, dtype=np.uint8).astype(np.uint32)
-    found = [*_character_hashes(data), _word_hashes(padded)]
-    # np.unique does the same, but slower, and loads numpy.ma for it
-    buckets = np.concatenate(found)
-    buckets.sort()
-    is_first = np.ones(len(buckets), dtype=np.bool_)
-    np.not_equal(buckets[1:], buckets[:-1], out=is_first[1:])
-    return buckets[is_first].astype(np.intp)
-
-
-def _character_hashes(data: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:
     rolling, hashes = data, []
-    for size in range(2, CHARACTER_SIZES[-1] + 1):
+    for size in CHARACTER_SIZES:
         if len(data) < size:
             break
         rolling = rolling[:-1] * _MULTIPLIER + data[size - 1 :]
-        mixed = (rolling + np.uint32(size)) * _MIXER
-        hashes.append((mixed ^ (mixed >> np.uint32(15))) % np.uint32(CHARACTER_BUCKETS))
-    return hashes
+        hashes.append(rolling + np.uint32(size))
+    mixed = np.concatenate(hashes) * _MIXER
+    mixed ^= mixed >> _SHIFT
+    mixed &= _CHARACTER_MASK
+    return mixed
 
 
 def _word_hashes(padded: bytes) -> NDArray[np.uint32]:
     words = padded.split()
     singles = [crc32(word) for word in words]
     pairs = [crc32(b" " + second, first) for first, second in zip(singles, words[1:], strict=False)]
-    buckets = np.array(singles + pairs, dtype=np.uint32) % np.uint32(WORD_BUCKETS)
-    return buckets + np.uint32(CHARACTER_BUCKETS)
+    buckets = np.array(singles + pairs, dtype=np.uint32)
+    return (buckets & _WORD_MASK) + _FIRST_WORD_BUCKET
