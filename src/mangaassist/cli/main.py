@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from mangaassist.cli import ask, bench, doctor, intents, models, retrieval, store, trace, train, up
+from mangaassist.cli import (
+    ask,
+    bench,
+    doctor,
+    guardrails,
+    intents,
+    models,
+    retrieval,
+    store,
+    trace,
+    train,
+    up,
+)
 from mangaassist.domain.errors import (
     ConfigurationError,
     DependencyError,
@@ -46,6 +58,7 @@ typer_app.add_typer(models.app, name="models")
 typer_app.add_typer(train.app, name="train")
 typer_app.add_typer(intents.app, name="intents")
 typer_app.add_typer(retrieval.app, name="retrieval")
+typer_app.add_typer(guardrails.app, name="guardrails")
 typer_app.add_typer(bench.app, name="bench")
 
 
