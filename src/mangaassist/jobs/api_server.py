@@ -7,6 +7,9 @@ from mangaassist.bootstrap.settings import Settings, load_settings
 
 APPLICATION = "mangaassist.web.main:create_application"
 GRACEFUL_SHUTDOWN_S = 5
+# longer than the minute after which load balancers and HTTP clients drop an idle connection: whoever closes
+# first must not be the server, or a request that is already on its way is lost
+KEEP_ALIVE_S = 75
 
 
 def run_api_server(settings: Settings) -> None:
@@ -27,6 +30,7 @@ def run_api_server(settings: Settings) -> None:
         ws_max_size=4
         * settings.max_body_bytes,  # a frame over the limit gets a problem, not a cut connection
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
 
 
