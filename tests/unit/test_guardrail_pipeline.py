@@ -47,7 +47,7 @@ def pipeline(
 ) -> GuardrailPipeline:
     policy = StagePolicy(mode=mode, failure_policy=failure, timeout_ms=5)
     ruleset = Ruleset(name="gr-test", stages={stage.name: policy for stage in stages})
-    return GuardrailPipeline(stages, ruleset, StreamRules(()))
+    return GuardrailPipeline(stages, ruleset, StreamRules(()), redact=str)
 
 
 def recorder() -> TraceRecorder:
@@ -122,7 +122,7 @@ async def test_each_stage_has_its_own_span_with_the_contract_fields() -> None:
 def test_a_ruleset_that_names_an_unknown_stage_is_refused() -> None:
     ruleset = Ruleset(name="gr", stages={"nobody": StagePolicy()})
     with pytest.raises(ConfigurationError, match="nobody"):
-        GuardrailPipeline((), ruleset, StreamRules(()))
+        GuardrailPipeline((), ruleset, StreamRules(()), redact=str)
 
 
 def test_a_broken_pattern_is_named_by_its_place_in_the_file() -> None:

@@ -110,6 +110,7 @@ async def ask_once(
             identity=identity,
             page_context=PageContext(asin=question.asin, page_type="product" if question.asin else "home"),
             release_bundle=question.bundle,
+            channel="command_line",
         )
         answer: ChatAnswer | None = None
         async with aclosing(container.pipeline.answer(request)) as events:

@@ -9,6 +9,7 @@ import yaml
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.pipeline import GuardrailPipeline
+from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.guardrails.ruleset import Ruleset, parse_ruleset
 from mangaassist.serving.guardrails.stages.asin_validation import AsinValidationStage
 from mangaassist.serving.guardrails.stages.competitor_filter import CompetitorFilterStage
@@ -55,4 +56,5 @@ def build_guardrails(ruleset: Ruleset, *, catalog: Catalog) -> GuardrailPipeline
         ),
         ruleset,
         stream_rules,
+        redact=Redactor().redact,
     )

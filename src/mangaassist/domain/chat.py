@@ -11,6 +11,8 @@ from mangaassist.domain.intents import Intent
 
 UserType = Literal["guest", "signed_in", "member"]
 Handler = Literal["template", "api_template", "cached", "llm"]
+Channel = Literal["chat", "stream", "websocket", "completions", "command_line"]
+"""How an answer reaches its reader: JSON, server-sent events, WebSocket, the OpenAI form, the terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class ChatRequest:
     page_context: PageContext = field(default_factory=PageContext)
     release_bundle: str | None = None
     traceparent: str | None = None
+    channel: Channel = "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

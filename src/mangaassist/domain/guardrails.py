@@ -1,4 +1,4 @@
-"""What a guardrail stage says of a text."""
+"""What a guardrail stage says of a text, and what follows from all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Literal
 Action = Literal["allow", "redact", "replace", "block"]
 StageMode = Literal["off", "observe", "enforce"]
 FailurePolicy = Literal["closed", "open"]
-Phase = Literal["input", "output"]
+Phase = Literal["input", "retrieved", "stream", "output"]
+"""The message, every retrieved chunk, the stream while it flows, the whole answer."""
+
+ClaimKind = Literal[
+    "product_id", "price", "date", "year", "volume", "count", "stock", "number", "name", "link", "prose"
+]
 
 SEVERITY: dict[Action, int] = {"allow": 0, "redact": 1, "replace": 2, "block": 3}
 
@@ -23,8 +28,26 @@ class FlaggedSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimCheck:
+    """One claim of an answer held against its sources.
+
+    `support` is 1 where a source says the same and 0 where one says otherwise or none says anything;
+    `evidence` is the closest passage (or fact) and `source_id` where it stands.
+    """
+
+    text: str
+    start: int
+    end: int
+    kind: ClaimKind
+    support: float
+    evidence: str | None = None
+    source_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageResult:
-    """One stage's verdict on one text. `text` is the changed text for redact and replace."""
+    """One stage's verdict on one text. Scores run from 0 (fine) to 1 (certain violation)."""
 
     stage: str
     action: Action
@@ -32,9 +55,10 @@ class StageResult:
     rule_id: str | None = None
     reason: str | None = None
     spans: tuple[FlaggedSpan, ...] = ()
-    text: str | None = None
+    claims: tuple[ClaimCheck, ...] = ()
     latency_ms: float = 0.0
     mode: StageMode = "enforce"
+    threshold: float | None = None
     failed: bool = False
 
     @property
@@ -50,6 +74,7 @@ class GuardrailVerdict:
     action: Action
     text: str
     results: tuple[StageResult, ...]
+    phase: Phase = "output"
     deciding_stage: str | None = None
     rule_id: str | None = None
     ruleset_version: str = ""
@@ -63,3 +88,8 @@ class GuardrailVerdict:
     def severity(self) -> int:
         """Rank of the action; higher is more severe."""
         return SEVERITY[self.action]
+
+    @property
+    def flagged(self) -> tuple[StageResult, ...]:
+        """The results that objected, observed ones included."""
+        return tuple(result for result in self.results if result.action != "allow")

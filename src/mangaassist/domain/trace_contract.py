@@ -79,8 +79,8 @@ SPANS: Final = (
         required="on every response",
         attributes=("guardrail_stage", "verdict", "fallback_triggered", "guardrail_ruleset_version"),
         nullable=("rule_id",),
-        most=2,
-        note="twice on a response: `guardrail_stage=input`, later `guardrail_stage=output`",
+        most=3,
+        note="`guardrail_stage` is `input`, `retrieved` (where chunks are screened), `output`, in this order",
     ),
     SpanRule(
         name=STAGE,
@@ -360,8 +360,8 @@ def _content_problems(trace: Trace, facts: Mapping[Condition, bool]) -> Iterator
     if trace.root.status == "error":
         yield f"{ROOT}: failed, although there was a response"
     sides = [span.attributes.get("guardrail_stage") for span in trace.spans if span.name == GUARDRAILS]
-    if sides != ["input", "output"]:
-        yield f"{GUARDRAILS}: sides are {sides}, not input and then output"
+    if sides not in (["input", "output"], ["input", "retrieved", "output"]):
+        yield f"{GUARDRAILS}: sides are {sides}, not input and then output, retrieved at most between"
     retrieved = {span.name: span for span in trace.spans if span.parent_id is not None}
     if "retrieve_chunks" in retrieved and retrieved["retrieve_chunks"].status == "ok":
         for name in ("keyword_search", "rerank_chunks"):

@@ -50,6 +50,7 @@ class Exchange:
     facts: AnswerFacts | None = None
     prompt: BuiltPrompt | None = None
     input_verdict: GuardrailVerdict | None = None
+    chunk_verdicts: tuple[GuardrailVerdict, ...] = ()
     output_verdict: GuardrailVerdict | None = None
     text: str = ""
     streamed: bool = False

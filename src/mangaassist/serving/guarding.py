@@ -1,32 +1,66 @@
-"""apply_guardrails on both sides: the message before it is understood, the answer before it is stored."""
+"""apply_guardrails: the message before it is understood, retrieved texts before they are used, the answer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mangaassist.domain.guardrails import GuardrailVerdict
+from mangaassist.domain.retrieval import Chunk
 from mangaassist.serving.exchange import Exchange
 from mangaassist.serving.guardrails.context import GuardrailContext
 
 
 async def check_message(exchange: Exchange) -> GuardrailVerdict:
     """Run the input stages; a blocked message is never classified, retrieved for or generated from."""
-    request = exchange.request
-    context = GuardrailContext(locale=request.page_context.locale, question=request.message)
-    verdict = await exchange.parts.guardrails.run("input", request.message, context, trace=exchange.recorder)
+    verdict = await exchange.parts.guardrails.run(
+        "input", exchange.request.message, _context(exchange), trace=exchange.recorder
+    )
     exchange.input_verdict = verdict
     return verdict
 
 
+async def screen_chunks(exchange: Exchange) -> None:
+    """Check every retrieved chunk; what is refused reaches neither facts nor prompt."""
+    retrieval, guardrails = exchange.retrieval, exchange.parts.guardrails
+    if retrieval is None or not retrieval.chunks or not guardrails.has_stages("retrieved"):
+        return
+    texts = [scored.chunk.text for scored in retrieval.chunks]
+    verdicts = await guardrails.screen(texts, _context(exchange), trace=exchange.recorder)
+    exchange.chunk_verdicts = verdicts
+    kept = [
+        scored
+        if verdict.action == "allow"
+        else replace(scored, chunk=replace(scored.chunk, text=verdict.text))
+        for scored, verdict in zip(retrieval.chunks, verdicts, strict=True)
+        if not verdict.fallback_triggered
+    ]
+    refused = len(texts) - len(kept)
+    if refused:
+        exchange.degraded.append(f"retrieval: {refused} chunk(s) refused by guardrails")
+    exchange.retrieval = replace(retrieval, chunks=tuple(kept))
+
+
 async def check_answer(exchange: Exchange) -> GuardrailVerdict:
     """Run the output stages over the whole answer, whichever handler made it."""
-    request, understood, retrieval = exchange.request, exchange.understood, exchange.retrieval
-    context = GuardrailContext(
+    verdict = await exchange.parts.guardrails.run(
+        "output", exchange.text, _context(exchange), trace=exchange.recorder
+    )
+    exchange.output_verdict = verdict
+    return verdict
+
+
+def _context(exchange: Exchange) -> GuardrailContext:
+    request, understood = exchange.request, exchange.understood
+    return GuardrailContext(
         locale=request.page_context.locale,
+        channel=request.channel,
         question=request.message,
         intent=understood.decision.intent if understood else None,
         handler=exchange.handler,
         facts=exchange.facts,
-        chunks=tuple(scored.chunk for scored in retrieval.chunks) if retrieval else (),
+        chunks=_chunks(exchange),
     )
-    verdict = await exchange.parts.guardrails.run("output", exchange.text, context, trace=exchange.recorder)
-    exchange.output_verdict = verdict
-    return verdict
+
+
+def _chunks(exchange: Exchange) -> tuple[Chunk, ...]:
+    return tuple(scored.chunk for scored in exchange.retrieval.chunks) if exchange.retrieval else ()

@@ -37,7 +37,7 @@ from mangaassist.serving.dialogue.reader import DialogueReader
 from mangaassist.serving.dialogue.retrieval_plan import plan_retrieval
 from mangaassist.serving.exchange import Exchange, Understanding
 from mangaassist.serving.facts.assembler import FactsAssembler
-from mangaassist.serving.guarding import check_answer, check_message
+from mangaassist.serving.guarding import check_answer, check_message, screen_chunks
 from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.parts import PipelineParts
 from mangaassist.serving.persistence import answer_of, persist_response
@@ -218,6 +218,7 @@ class ChatPipeline:
         exchange.retrieval = await exchange.parts.retriever.retrieve(
             query, vector=understood.vector if same_text else None, trace=exchange.recorder
         )
+        await screen_chunks(exchange)
 
     async def _assemble(self, exchange: Exchange, understood: Understanding) -> AnswerFacts:
         with exchange.recorder.span("assemble_facts") as span:

@@ -22,7 +22,13 @@ async def chat(request: Request) -> Response:
     services = services_of(request)
     streams = _wants_stream(request)
     caller, body = await received(request, ChatBody)
-    asked = chat_request(services, body, caller.identity, traceparent=traceparent_of(request))
+    asked = chat_request(
+        services,
+        body,
+        caller.identity,
+        traceparent=traceparent_of(request),
+        channel="stream" if streams else "chat",
+    )
     handed = caller.headers(secure=request.url.scheme == "https")
     if streams:
         return EventStream(services, asked, ServerSentEvents(), headers=handed)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection, Request
 
-from mangaassist.domain.chat import ChatRequest, Identity, PageContext
+from mangaassist.domain.chat import Channel, ChatRequest, Identity, PageContext
 from mangaassist.domain.errors import PermissionDeniedError
 from mangaassist.web.bodies import parse_json, read_body, require_json, validated
 from mangaassist.web.problems import FieldError, refuse, refuse_fields
@@ -109,7 +109,7 @@ def _check_origin(connection: HTTPConnection, allowed_origins: tuple[str, ...]) 
 
 
 def chat_request(
-    services: WebServices, body: ChatBody, identity: Identity, *, traceparent: str
+    services: WebServices, body: ChatBody, identity: Identity, *, traceparent: str, channel: Channel
 ) -> ChatRequest:
     """Return the domain request; 422 for a message over the limit."""
     limit = services.limits.max_message_chars
@@ -126,4 +126,5 @@ def chat_request(
         if page
         else PageContext(),
         traceparent=traceparent,
+        channel=channel,
     )

@@ -106,7 +106,9 @@ class Connection:
     async def _answer(self, body: ChatBody) -> None:
         traceparent = new_traceparent(self._services.ids)  # every message is a trace of its own
         try:
-            asked = chat_request(self._services, body, self._caller.identity, traceparent=traceparent)
+            asked = chat_request(
+                self._services, body, self._caller.identity, traceparent=traceparent, channel="websocket"
+            )
             async with AnswerFeed(self._services, asked) as feed:
                 async for batch in feed:
                     for event in batch:

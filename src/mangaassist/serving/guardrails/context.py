@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mangaassist.domain.chat import Handler
+from mangaassist.domain.chat import Channel, Handler
 from mangaassist.domain.grounding import AnswerFacts
 from mangaassist.domain.intents import Intent
 from mangaassist.domain.retrieval import Chunk
@@ -15,6 +15,7 @@ class GuardrailContext:
     """The question, and for answers what they were made from."""
 
     locale: str = "en-US"
+    channel: Channel = "chat"
     question: str = ""
     intent: Intent | None = None
     handler: Handler | None = None

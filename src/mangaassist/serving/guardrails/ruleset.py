@@ -10,6 +10,7 @@ import orjson
 import re2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mangaassist.domain.chat import Channel
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.guardrails import FailurePolicy, StageMode
 from mangaassist.domain.intents import Intent
@@ -36,14 +37,28 @@ class Rule(BaseModel):
         return pattern
 
 
+class ChannelThresholds(BaseModel):
+    """The thresholds of one channel, where they differ."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: Ratio | None = None
+    by_intent: dict[Intent, Ratio] = Field(default_factory=dict)
+
+
 class StagePolicy(BaseModel):
-    """How one stage is run and what it enforces."""
+    """How one stage is run and what it enforces.
+
+    The stage acts when its score reaches the threshold: the one for the channel and intent, else for the
+    intent, else for the channel, else the general one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: StageMode = "enforce"
     threshold: Ratio = 0.5
     thresholds_by_intent: dict[Intent, Ratio] = Field(default_factory=dict)
+    thresholds_by_channel: dict[Channel, ChannelThresholds] = Field(default_factory=dict)
     failure_policy: FailurePolicy = "open"
     timeout_ms: float = Field(default=200, gt=0)
     max_chars: int | None = Field(default=None, ge=1)
@@ -53,9 +68,15 @@ class StagePolicy(BaseModel):
     allowed_hosts: tuple[str, ...] = ()
     """Hosts of the store's own links and e-mail addresses."""
 
-    def threshold_for(self, intent: Intent | None) -> float:
-        """The threshold of an intent, else the general one."""
-        return self.thresholds_by_intent.get(intent, self.threshold) if intent else self.threshold
+    def threshold_for(self, intent: Intent | None, channel: Channel | None = None) -> float:
+        """The most specific threshold that is set."""
+        own = self.thresholds_by_channel.get(channel) if channel else None
+        if intent is not None:
+            if own is not None and intent in own.by_intent:
+                return own.by_intent[intent]
+            if intent in self.thresholds_by_intent:
+                return self.thresholds_by_intent[intent]
+        return self.threshold if own is None or own.threshold is None else own.threshold
 
 
 class Ruleset(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mangaassist.domain.guardrails import Action, FlaggedSpan, Phase
+from mangaassist.domain.guardrails import Action, ClaimCheck, FlaggedSpan, Phase
 from mangaassist.domain.trace import AttributeValue
 from mangaassist.serving.guardrails.context import GuardrailContext
 from mangaassist.serving.guardrails.ruleset import StagePolicy
@@ -14,9 +14,13 @@ from mangaassist.serving.guardrails.ruleset import StagePolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a stage found. `score` is 0 (fine) to 1 (certain violation); `details` go onto its span.
+    """What a stage found and what it would do about it.
 
-    `replacements` are the texts for the spans of a redaction, in the order of the spans.
+    `score` is 0 (fine) to 1 (certain violation), for every stage. `action` takes effect when the score
+    reaches the threshold of the ruleset (always, where there is no score): the pipeline compares, so
+    that a recorded score can be replayed under another threshold. `replacements` are the texts for the
+    spans of a redaction, in the order of the spans. `claims` explain a score claim by claim. `details` go
+    onto the stage's span and must hold no personal data; `reason` is redacted on its way there.
     """
 
     action: Action = "allow"
@@ -25,6 +29,7 @@ class Finding:
     reason: str | None = None
     spans: tuple[FlaggedSpan, ...] = ()
     replacements: tuple[str, ...] = ()
+    claims: tuple[ClaimCheck, ...] = ()
     details: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
@@ -32,7 +37,8 @@ class GuardrailStage(Protocol):
     """Checks one text.
 
     Promises: deterministic, no side effects, microseconds of CPU; what it raises is handled by the
-    stage's failure policy. A stage that calls out sets `waits` and is bounded by its time-out.
+    stage's failure policy. A stage that calls out sets `waits`, runs beside the others that wait, and is
+    bounded by its time-out; a stage that computes is bounded by construction and only reported when slow.
     """
 
     @property
@@ -42,7 +48,7 @@ class GuardrailStage(Protocol):
 
     @property
     def phase(self) -> Phase:
-        """Whether it checks messages or answers."""
+        """What it checks: messages, retrieved chunks or answers."""
         ...
 
     @property

@@ -14,7 +14,7 @@ from mangaassist.serving.guardrails.stage import Finding
 class GroundingCheckStage:
     """Lexical support: the share of a sentence's names and numbers found in facts, chunks or question.
 
-    A first measure, observed rather than enforced by the shipped ruleset; score is the support (1: all).
+    The score is the share that is not; `grounding_score` on the span is the share that is.
     """
 
     name = "grounding_check"
@@ -26,15 +26,15 @@ class GroundingCheckStage:
         self._sentence = re.compile(r"(?<=[.!?])\s+")
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
-        """Replace when the support is below the intent's threshold."""
+        """Score is the unsupported share."""
         if context.facts is None or context.handler != "llm":
-            return Finding(score=1.0, details={"grounding_score": 1.0, "unsupported_claim_count": 0})
+            return Finding(score=0.0, details={"grounding_score": 1.0, "unsupported_claim_count": 0})
         known = " ".join(_sources(context)).casefold()
         claims = [claim for sentence in self._sentence.split(text) for claim in self._claims(sentence)]
         unsupported = [claim for claim in claims if claim.casefold() not in known]
-        score = 1.0 - len(unsupported) / len(claims) if claims else 1.0
-        details = {"grounding_score": round(score, 4), "unsupported_claim_count": len(unsupported)}
-        if score >= policy.threshold_for(context.intent):
+        score = len(unsupported) / len(claims) if claims else 0.0
+        details = {"grounding_score": round(1.0 - score, 4), "unsupported_claim_count": len(unsupported)}
+        if not unsupported:
             return Finding(score=score, details=details)
         return Finding(
             action="replace",

@@ -16,11 +16,10 @@ class InputLengthStage:
     waits = False
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
-        """Score is the share of the limit that is used."""
+        """Score is 1 above the limit."""
         limit = policy.max_chars or 4_000
-        score = min(1.0, len(text) / limit)
         if len(text) <= limit:
-            return Finding(score=score)
+            return Finding(score=0.0)
         return Finding(
             action="block", score=1.0, rule_id="too_long", reason=f"{len(text)} characters, limit {limit}"
         )

@@ -23,19 +23,18 @@ class PriceValidationStage:
         self._amount = re.compile(r"\$\s?(\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d+(?:\.\d{1,2})?)")
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
-        """Score is the share of amounts that are not supported."""
+        """Score is 1 when an amount is not supported."""
         stated = list(self._amount.finditer(text))
         if not stated or context.facts is None:
             return Finding(score=0.0)
         known = {round(amount * 100) for amount in _amounts(context.facts)}
         known |= {_cents(match.group(1)) for match in self._amount.finditer(_texts(context))}
         wrong = [match for match in stated if _cents(match.group(1)) not in known]
-        score = len(wrong) / len(stated)
         if not wrong:
-            return Finding(score=score)
+            return Finding(score=0.0)
         return Finding(
             action="replace",
-            score=score,
+            score=1.0,
             rule_id="unsupported_price",
             reason="the answer states an amount that no source contains",
             spans=tuple(FlaggedSpan(start=match.start(), end=match.end(), kind="price") for match in wrong),
