@@ -40,3 +40,21 @@ class RequestRecord:
     outcome: str = "answered"
     service_level: str = "full"
     sampling_reason: str = "all"
+    experiments: Mapping[str, str] = field(default_factory=dict)
+    deployment_stage: str = "prod"
+    region: str = "local"
+    assignments: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    provider: str = "none"
+    stop_reason: str | None = None
+    retries: int = 0
+    fallback_model: bool = False
+    cache_write_tokens: int = 0
+    tokens_estimated: bool = False
+    cost_usd: float | None = None
+    guardrail_stage: str | None = None
+    guardrail_rule: str | None = None
+    guardrail_actions: Mapping[str, str] = field(default_factory=dict)
+    chunk_hashes: tuple[str, ...] = ()
+    prompt_hash: str | None = None
+    capsule: str | None = None

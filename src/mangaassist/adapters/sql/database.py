@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
-Parameter = str | int | float | bool | None
+Parameter = str | int | float | bool | bytes | None
 Row = tuple[Any, ...]
 """One row as the driver gives it; read only by the store that wrote the statement."""
 

@@ -3,7 +3,7 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+INSERT INTO alembic_version (version_num) VALUES ('0002');
 
 CREATE TABLE budget_reservations (
     reservation_id TEXT NOT NULL,
@@ -22,6 +22,33 @@ CREATE TABLE budgets (
     limit_tokens BIGINT NOT NULL,
     updated_at TEXT NOT NULL,
     CONSTRAINT pk_budgets PRIMARY KEY (session_id)
+);
+
+CREATE TABLE contents (
+    address TEXT NOT NULL,
+    key_id TEXT,
+    body BLOB NOT NULL,
+    kept_until TEXT NOT NULL,
+    CONSTRAINT pk_contents PRIMARY KEY (address)
+);
+
+CREATE INDEX ix_contents_kept_until ON contents (kept_until);
+
+CREATE INDEX ix_contents_key_id ON contents (key_id);
+
+CREATE TABLE copy_outbox (
+    kind TEXT NOT NULL,
+    subject_id TEXT NOT NULL,
+    CONSTRAINT pk_copy_outbox PRIMARY KEY (kind, subject_id)
+);
+
+CREATE TABLE customer_keys (
+    key_id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    wrapped_key BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    CONSTRAINT pk_customer_keys PRIMARY KEY (key_id),
+    CONSTRAINT uq_customer_keys_owner UNIQUE (owner)
 );
 
 CREATE TABLE outbox (
@@ -87,11 +114,32 @@ CREATE TABLE request_records (
     outcome TEXT NOT NULL,
     service_level TEXT NOT NULL,
     sampling_reason TEXT NOT NULL,
+    deployment_stage TEXT DEFAULT 'prod' NOT NULL,
+    region TEXT DEFAULT 'local' NOT NULL,
+    assignments TEXT DEFAULT '{}' NOT NULL,
+    versions TEXT DEFAULT '{}' NOT NULL,
+    provider TEXT DEFAULT 'none' NOT NULL,
+    stop_reason TEXT,
+    retries INTEGER DEFAULT '0' NOT NULL,
+    fallback_model BOOLEAN DEFAULT 0 NOT NULL,
+    cache_write_tokens BIGINT DEFAULT '0' NOT NULL,
+    tokens_estimated BOOLEAN DEFAULT 0 NOT NULL,
+    cost_usd FLOAT,
+    guardrail_stage TEXT,
+    guardrail_rule TEXT,
+    guardrail_actions TEXT DEFAULT '{}' NOT NULL,
+    chunk_hashes TEXT DEFAULT '[]' NOT NULL,
+    prompt_hash TEXT,
+    capsule TEXT,
     CONSTRAINT pk_request_records PRIMARY KEY (response_id),
     CONSTRAINT fk_request_records_response_id FOREIGN KEY(response_id) REFERENCES turns (response_id)
 );
 
 CREATE INDEX ix_request_records_created_at_response_id ON request_records (created_at, response_id);
+
+CREATE INDEX ix_request_records_owner_created_at ON request_records (owner, created_at);
+
+CREATE INDEX ix_request_records_trace_id ON request_records (trace_id);
 
 CREATE TABLE feedback (
     feedback_id TEXT NOT NULL,
@@ -101,6 +149,7 @@ CREATE TABLE feedback (
     timestamp TEXT NOT NULL,
     reason_code TEXT,
     comment TEXT,
+    value FLOAT,
     CONSTRAINT pk_feedback PRIMARY KEY (feedback_id),
     CONSTRAINT uq_feedback_response_id_feedback UNIQUE (response_id, feedback),
     CONSTRAINT fk_feedback_response_id FOREIGN KEY(response_id) REFERENCES request_records (response_id)

@@ -17,7 +17,9 @@ RECORD_COLUMNS: Final = tuple(field.name for field in fields(RequestRecord))
 _PARAMETERS: Final = tuple(f"record_{name}" for name in RECORD_COLUMNS)
 _values_of: Final = attrgetter(*RECORD_COLUMNS)
 
-_DOCUMENTS: Final = frozenset({"guardrail_scores", "step_ms", "chunk_ids"})
+_MAPPINGS: Final = ("guardrail_scores", "step_ms", "assignments", "versions", "guardrail_actions")
+_LISTS: Final = ("chunk_ids", "chunk_hashes")
+_FLAGS: Final = ("cache_hit", "fallback_model", "tokens_estimated")
 
 INSERT_RECORD: Final = (
     f"INSERT INTO request_records ({', '.join(RECORD_COLUMNS)})"
@@ -51,7 +53,7 @@ class SqlRequestRecords:
 def record_parameters(record: RequestRecord) -> dict[str, Parameter]:
     """Return the parameters of `INSERT_RECORD`."""
     parameters: dict[str, Parameter] = dict(zip(_PARAMETERS, _values_of(record), strict=True))
-    for name in _DOCUMENTS:
+    for name in (*_MAPPINGS, *_LISTS):
         parameters["record_" + name] = orjson.dumps(getattr(record, name)).decode()
     parameters["record_created_at"] = timestamp(record.created_at)
     return parameters
@@ -60,9 +62,11 @@ def record_parameters(record: RequestRecord) -> dict[str, Parameter]:
 def decoded_record(row: Row) -> RequestRecord:
     """Return the record of a row of `SELECT_RECORD`."""
     values: dict[str, Any] = dict(zip(RECORD_COLUMNS, row, strict=True))
-    for name in _DOCUMENTS:
+    for name in _MAPPINGS:
         values[name] = orjson.loads(values[name])
-    values["chunk_ids"] = tuple(values["chunk_ids"])
+    for name in _LISTS:
+        values[name] = tuple(orjson.loads(values[name]))
+    for name in _FLAGS:
+        values[name] = bool(values[name])
     values["created_at"] = moment_of(values["created_at"])
-    values["cache_hit"] = bool(values["cache_hit"])
     return RequestRecord(**values)

@@ -18,10 +18,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
@@ -100,7 +102,26 @@ REQUEST_RECORDS: Final = Table(
     Column("outcome", Text, nullable=False),
     Column("service_level", Text, nullable=False),
     Column("sampling_reason", Text, nullable=False),
+    Column("deployment_stage", Text, nullable=False, server_default="prod"),
+    Column("region", Text, nullable=False, server_default="local"),
+    Column("assignments", _document(), nullable=False, server_default="{}"),
+    Column("versions", _document(), nullable=False, server_default="{}"),
+    Column("provider", Text, nullable=False, server_default="none"),
+    Column("stop_reason", Text),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("fallback_model", Boolean, nullable=False, server_default=false()),
+    Column("cache_write_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("tokens_estimated", Boolean, nullable=False, server_default=false()),
+    Column("cost_usd", Float(53)),
+    Column("guardrail_stage", Text),
+    Column("guardrail_rule", Text),
+    Column("guardrail_actions", _document(), nullable=False, server_default="{}"),
+    Column("chunk_hashes", _document(), nullable=False, server_default="[]"),
+    Column("prompt_hash", Text),
+    Column("capsule", Text),
     Index(None, "created_at", "response_id"),
+    Index(None, "trace_id"),
+    Index(None, "owner", "created_at"),
 )
 
 FEEDBACK: Final = Table(
@@ -113,6 +134,7 @@ FEEDBACK: Final = Table(
     Column("timestamp", _moment(), nullable=False),
     Column("reason_code", Text),
     Column("comment", Text),
+    Column("value", Float(53)),
     UniqueConstraint("response_id", "feedback"),
 )
 
@@ -149,4 +171,35 @@ OUTBOX: Final = Table(
     Column("payload", _document(), nullable=False),
     Column("created_at", _moment(), nullable=False),
     UniqueConstraint("kind", "subject_id"),
+)
+
+# What the columnar copy still lacks; a row goes when its subject is in a file.
+COPY_OUTBOX: Final = Table(
+    "copy_outbox",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True),
+)
+
+# Sealed contents by address: compressed, and encrypted where `key_id` is set.
+CONTENTS: Final = Table(
+    "contents",
+    METADATA,
+    Column("address", Text, primary_key=True),
+    Column("key_id", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("kept_until", _moment(), nullable=False),
+    Index(None, "kept_until"),
+    Index(None, "key_id"),
+)
+
+# One key a customer, wrapped by the installation's own; without its row no copy of a content can be read.
+CUSTOMER_KEYS: Final = Table(
+    "customer_keys",
+    METADATA,
+    Column("key_id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("created_at", _moment(), nullable=False),
+    UniqueConstraint("owner"),
 )
