@@ -40,7 +40,6 @@ class RequestRecord:
     outcome: str = "answered"
     service_level: str = "full"
     sampling_reason: str = "all"
-    experiments: Mapping[str, str] = field(default_factory=dict)
     deployment_stage: str = "prod"
     region: str = "local"
     assignments: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0002');
+INSERT INTO alembic_version (version_num) VALUES ('0003');
 
 CREATE TABLE budget_reservations (
     reservation_id TEXT NOT NULL,
@@ -50,6 +50,18 @@ CREATE TABLE customer_keys (
     CONSTRAINT pk_customer_keys PRIMARY KEY (key_id),
     CONSTRAINT uq_customer_keys_owner UNIQUE (owner)
 );
+
+CREATE TABLE experiment_exposures (
+    experiment TEXT NOT NULL,
+    phase INTEGER NOT NULL,
+    unit_id TEXT NOT NULL,
+    arm TEXT NOT NULL,
+    release_bundle TEXT NOT NULL,
+    exposed_at TEXT NOT NULL,
+    CONSTRAINT pk_experiment_exposures PRIMARY KEY (experiment, phase, unit_id)
+);
+
+CREATE INDEX ix_experiment_exposures_unit_id ON experiment_exposures (unit_id);
 
 CREATE TABLE outbox (
     id TEXT NOT NULL,

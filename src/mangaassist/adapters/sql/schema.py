@@ -161,6 +161,19 @@ BUDGET_RESERVATIONS: Final = Table(
     Index(None, "session_id"),
 )
 
+# Written before the first answer of a unit in a phase of an experiment; never changed.
+EXPERIMENT_EXPOSURES: Final = Table(
+    "experiment_exposures",
+    METADATA,
+    Column("experiment", Text, primary_key=True),
+    Column("phase", Integer, primary_key=True, autoincrement=False),
+    Column("unit_id", Text, primary_key=True),
+    Column("arm", Text, nullable=False),
+    Column("release_bundle", Text, nullable=False),
+    Column("exposed_at", _moment(), nullable=False),
+    Index(None, "unit_id"),
+)
+
 # What the worker still has to carry elsewhere; a row goes when that is done.
 OUTBOX: Final = Table(
     "outbox",

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from mangaassist.adapters.sql.budgets import SqlBudgetStore
 from mangaassist.adapters.sql.database import Database
+from mangaassist.adapters.sql.exposures import SqlExposureStore
 from mangaassist.adapters.sql.feedback import SqlFeedbackStore
 from mangaassist.adapters.sql.outbox import SqlOutbox
 from mangaassist.adapters.sql.records import SqlRequestRecords
@@ -27,6 +28,7 @@ class SqlStorage:
         self.sessions = SqlSessionStore(database)
         self.feedback = SqlFeedbackStore(database, clock=clock, ids=ids)
         self.budgets = SqlBudgetStore(database, clock=clock)
+        self.exposures = SqlExposureStore(database)
         self.records = SqlRequestRecords(database)
         self.outbox = SqlOutbox(database)
 
