@@ -24,6 +24,7 @@ from mangaassist.adapters.embedded.trace_spool import SpoolTraceSink
 from mangaassist.adapters.sql.storage import SqlStorage
 from mangaassist.bootstrap.clock import RandomIds, SystemClock
 from mangaassist.bootstrap.configured import configured_document
+from mangaassist.bootstrap.evidence import build_contents
 from mangaassist.bootstrap.generation import TextModels
 from mangaassist.bootstrap.health import PortHealth
 from mangaassist.bootstrap.intent import Classifiers
@@ -165,6 +166,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 clock=clock,
                 ids=ids,
                 environment=settings.env,
+                region=settings.region,
+                contents=build_contents(settings, storage, clock=clock),
                 history_turns=settings.history_turns,
             ),
             parts_of=releases.parts_of,

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     bedrock_endpoint_url: str | None = None
     bedrock_model_id: str = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 
+    # evidence of answers
+    content_key: SecretStr | None = None
+    content_retention_days: int = Field(default=30, ge=1, le=3_650)
+
     # identity
     session_secret: SecretStr | None = None
     jwt_secret: SecretStr | None = None
@@ -72,7 +76,7 @@ class Settings(BaseSettings):
             return self
         missing = [
             f"MANGAASSIST_{name.upper()}"
-            for name in ("database_url", "session_secret", "mlflow_url")
+            for name in ("database_url", "session_secret", "content_key", "mlflow_url")
             if getattr(self, name) is None
         ]
         if self.jwt_secret is None and self.jwt_public_key_file is None:

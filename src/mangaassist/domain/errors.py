@@ -12,6 +12,7 @@ MangaAssistError
 │   ├── DependencyTimeoutError      it did not answer in time
 │   ├── DependencyUnavailableError  it is down or cut the connection
 │   └── DependencyRejectedError     it refused this very call; retrying is useless
+├── DamagedContentError      what was kept is not what was stored; nothing can bring it back
 └── ConfigurationError       fix the configuration; start-up and reload only
 """
 
@@ -72,6 +73,10 @@ class DependencyUnavailableError(DependencyError):
 
 class DependencyRejectedError(DependencyError):
     """The dependency refused this call; the same call will be refused again."""
+
+
+class DamagedContentError(MangaAssistError):
+    """Stored bytes are not those that were stored: damaged, or changed by someone."""
 
 
 class ConfigurationError(MangaAssistError):

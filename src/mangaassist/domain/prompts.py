@@ -47,6 +47,7 @@ class BuiltPrompt:
     limits: AnswerLimits
     prompt_hash: str
     system_prompt_hash: str
+    template_hash: str
     prompt_chars: int
     cacheable_prefix_tokens: int
     prefix_qualifies_for_caching: bool

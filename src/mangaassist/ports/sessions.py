@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mangaassist.domain.chat import Turn
+from mangaassist.domain.contents import SealedContent
 from mangaassist.domain.dialogue import DialogueState
 from mangaassist.domain.records import RequestRecord
 
@@ -23,13 +24,17 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnWrite:
-    """One finished exchange with everything that is stored for it in one transaction."""
+    """One finished exchange with everything that is stored for it in one transaction.
+
+    A `capsule` whose customer key was destroyed meanwhile is left out.
+    """
 
     session_id: str
     owner: str
     turn: Turn
     state: DialogueState
     record: RequestRecord
+    capsule: SealedContent | None = None
 
 
 class SessionStore(Protocol):

@@ -43,6 +43,7 @@ async def find_cached(
     exchange.sources = tuple(SourceRef(**source) for source in stored["sources"])
     exchange.prompt_version = stored["prompt_version"]
     exchange.model_id = stored["model_id"]
+    exchange.cached_from = stored.get("response_id")
     exchange.cache_hit = True
     return True
 
@@ -65,6 +66,7 @@ async def store_answer(
             ],
             "prompt_version": exchange.prompt_version,
             "model_id": exchange.model_id,
+            "response_id": exchange.response_id,
         }
     )
     await cache.put(

@@ -25,6 +25,7 @@ async def generate(
     """
     guard = exchange.parts.guardrails.stream_guard()
     pieces: list[str] = []
+    exchange.generation, exchange.choice = request, choice
     with exchange.recorder.span("bedrock_generate", "LLM") as span:
         _describe_call(span, exchange, request, choice)
         problem: str | None = None
@@ -52,6 +53,8 @@ async def generate(
                 await close()
         exchange.model_ms = span.duration_ms
         span.set(time_to_first_token_ms=exchange.time_to_first_token_ms)
+    if exchange.finished is not None:
+        exchange.raw_text = "".join(pieces)
     if problem is None:
         async for last in _finish(exchange, guard, "".join(pieces)):
             yield last
@@ -92,6 +95,7 @@ def _describe_call(span: Span, exchange: Exchange, request: GenerationRequest, c
 
 def _take_usage(span: Span, exchange: Exchange, event: GenerationFinished) -> None:
     usage = event.usage
+    exchange.finished = event
     exchange.usage = usage
     exchange.model_id = event.model_id
     exchange.time_to_first_token_ms = event.time_to_first_token_ms

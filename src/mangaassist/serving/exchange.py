@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mangaassist.domain.budget import Reservation, ServiceLevel
-from mangaassist.domain.bundle import Route
+from mangaassist.domain.bundle import ModelChoice, Route
 from mangaassist.domain.chat import ChatRequest, Handler, ProductCard, SourceRef
 from mangaassist.domain.dialogue import Reading
-from mangaassist.domain.generation import TokenUsage
+from mangaassist.domain.generation import GenerationFinished, GenerationRequest, TokenUsage
 from mangaassist.domain.grounding import AnswerFacts
 from mangaassist.domain.guardrails import GuardrailVerdict
 from mangaassist.domain.intents import IntentDecision
@@ -61,6 +61,12 @@ class Exchange:
     model_ms: float = 0.0
     time_to_first_token_ms: float | None = None
     cache_hit: bool = False
+    cached_from: str | None = None
+    model_key: str = "none"
+    choice: ModelChoice | None = None
+    generation: GenerationRequest | None = None
+    finished: GenerationFinished | None = None
+    raw_text: str | None = None
     products: tuple[ProductCard, ...] = ()
     sources: tuple[SourceRef, ...] = ()
     outcome: str = "abandoned"

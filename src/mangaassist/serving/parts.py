@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mangaassist.domain.budget import BudgetPolicy
 from mangaassist.domain.bundle import ReleaseBundle
+from mangaassist.domain.prices import PriceTable
 from mangaassist.ports.text_models import TextModel
 from mangaassist.serving.guardrails.pipeline import GuardrailPipeline
 from mangaassist.serving.intent.cascade import IntentCascade
@@ -30,3 +31,4 @@ class PipelineParts:
     budget_policy: BudgetPolicy
     cache_min_similarity: float
     cache_ttl_s: float
+    prices: PriceTable = field(default_factory=PriceTable)

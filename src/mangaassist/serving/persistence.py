@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
+
 from mangaassist.domain.chat import ChatAnswer, Turn
 from mangaassist.domain.dialogue import DialogueState
 from mangaassist.domain.records import RequestRecord
 from mangaassist.ports.clock import Clock
 from mangaassist.ports.sessions import SessionStore, TurnWrite
+from mangaassist.serving.contents import Contents
 from mangaassist.serving.dialogue.state_changes import after_answer
+from mangaassist.serving.evidence import sealed_capsule, versions_of
 from mangaassist.serving.exchange import Exchange, Understanding
 from mangaassist.serving.presentation import series_in_text
 
 
 async def persist_response(
-    exchange: Exchange, understood: Understanding, *, sessions: SessionStore, clock: Clock
+    exchange: Exchange,
+    understood: Understanding,
+    *,
+    sessions: SessionStore,
+    contents: Contents | None,
+    clock: Clock,
+    region: str,
 ) -> None:
     """Store the exchange; returns once it is durable, raises `DependencyError` when it cannot be."""
     request = exchange.request
     with exchange.recorder.span("persist_response") as span:
+        capsule = await sealed_capsule(exchange, understood, contents=contents, clock=clock)
         now = clock.now()
         await sessions.append(
             TurnWrite(
@@ -31,7 +43,10 @@ async def persist_response(
                     created_at=now,
                 ),
                 state=_state_after(exchange, understood),
-                record=_record(exchange, understood, clock),
+                record=_record(
+                    exchange, understood, now=now, region=region, capsule=capsule.address if capsule else None
+                ),
+                capsule=capsule,
             )
         )
         span.set(response_id=exchange.response_id, durable=True)
@@ -72,8 +87,12 @@ def _state_after(exchange: Exchange, understood: Understanding) -> DialogueState
     return after_answer(understood.reading.state, facts, shown)
 
 
-def _record(exchange: Exchange, understood: Understanding, clock: Clock) -> RequestRecord:
-    request, decision = exchange.request, understood.decision
+def _record(
+    exchange: Exchange, understood: Understanding, *, now: datetime, region: str, capsule: str | None
+) -> RequestRecord:
+    request, decision, parts = exchange.request, understood.decision, exchange.parts
+    finished, prompt = exchange.finished, exchange.prompt
+    chunks = [scored.chunk for scored in exchange.retrieval.chunks] if exchange.retrieval else []
     verdicts = [
         verdict for verdict in (exchange.input_verdict, exchange.output_verdict) if verdict is not None
     ]
@@ -84,12 +103,12 @@ def _record(exchange: Exchange, understood: Understanding, clock: Clock) -> Requ
         trace_id=exchange.recorder.trace_id,
         session_id=request.session_id,
         owner=request.identity.owner,
-        created_at=clock.now(),
+        created_at=now,
         intent=decision.intent.value,
         confidence=decision.confidence,
         classification_path=decision.classification_path,
         route=exchange.handler,
-        release_bundle=exchange.parts.bundle.version,
+        release_bundle=parts.bundle.version,
         prompt_version=exchange.prompt_version,
         model_id=exchange.model_id,
         page_type=request.page_context.page_type,
@@ -108,10 +127,24 @@ def _record(exchange: Exchange, understood: Understanding, clock: Clock) -> Requ
             for result in verdict.results
             if result.score is not None
         },
-        chunk_ids=tuple(scored.chunk.chunk_id for scored in exchange.retrieval.chunks)
-        if exchange.retrieval
-        else (),
+        chunk_ids=tuple(chunk.chunk_id for chunk in chunks),
         step_ms=exchange.recorder.step_ms(),
         outcome=exchange.outcome,
         service_level=exchange.service_level,
+        deployment_stage=parts.deployment_stage,
+        region=region,
+        versions=versions_of(parts.bundle, prompt_template=prompt.template_hash[:16] if prompt else None),
+        provider=finished.provider if finished else "none",
+        stop_reason=finished.stop_reason if finished else None,
+        retries=finished.retries if finished else 0,
+        fallback_model=finished is not None and finished.fallback_used,
+        cache_write_tokens=exchange.usage.cache_write_tokens,
+        tokens_estimated=exchange.usage.estimated,
+        cost_usd=parts.prices.cost_usd(exchange.model_id, exchange.usage),
+        guardrail_stage=deciding.deciding_stage if deciding else None,
+        guardrail_rule=deciding.rule_id if deciding else None,
+        guardrail_actions={result.stage: result.action for verdict in verdicts for result in verdict.results},
+        chunk_hashes=tuple(hashlib.sha256(chunk.text.encode()).hexdigest() for chunk in chunks),
+        prompt_hash=prompt.prompt_hash if prompt and exchange.generation else None,
+        capsule=capsule,
     )

@@ -32,6 +32,7 @@ from mangaassist.ports.traces import TraceSink
 from mangaassist.serving.answer_caching import find_cached, scope_of, store_answer
 from mangaassist.serving.answering import generate
 from mangaassist.serving.chunk_snapshot import snapshot_chunks
+from mangaassist.serving.contents import Contents
 from mangaassist.serving.context import load_context
 from mangaassist.serving.dialogue.reader import DialogueReader
 from mangaassist.serving.dialogue.retrieval_plan import plan_retrieval
@@ -65,6 +66,8 @@ class PipelineServices:
     clock: Clock
     ids: IdFactory
     environment: str
+    region: str = "local"
+    contents: Contents | None = None
     history_turns: int = 6
 
 
@@ -149,7 +152,14 @@ class ChatPipeline:
         self._present(exchange)
         # both writes go to the database together: one wake-up of its writer
         await asyncio.gather(
-            persist_response(exchange, understood, sessions=services.sessions, clock=services.clock),
+            persist_response(
+                exchange,
+                understood,
+                sessions=services.sessions,
+                contents=services.contents,
+                clock=services.clock,
+                region=services.region,
+            ),
             self._settle_budget(exchange),
         )
         await self._share(exchange, understood)
@@ -196,7 +206,7 @@ class ChatPipeline:
         if exchange.service_level == "full":
             await self._retrieve(exchange, understood)
         facts = await self._assemble(exchange, understood)
-        key = select_model(exchange, route)
+        exchange.model_key = key = select_model(exchange, route)
         choice = exchange.parts.bundle.models[key]
         built = build_prompt(exchange, facts, session=understood.session, choice=choice)
         request = within_reservation(built, exchange.reservation) if exchange.reservation else None

@@ -15,6 +15,7 @@ from mangaassist.domain.chat import Handler
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.generation import ModelParameters
 from mangaassist.domain.intents import Intent
+from mangaassist.domain.prices import ModelPrice, PriceTable
 
 
 class _Section(BaseModel):
@@ -54,6 +55,15 @@ class _CacheSection(_Section):
     ttl_s: float = Field(default=3_600, gt=0)
 
 
+class _PriceSection(_Section):
+    """US dollars for a million tokens; without prices of their own, cached and written ones cost as input."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    cache_write: float | None = Field(default=None, ge=0)
+
+
 class RuntimeConfiguration(_Section):
     """Everything that an operator may change on a running server."""
 
@@ -61,6 +71,7 @@ class RuntimeConfiguration(_Section):
     bundle: str | None = None
     deployment_stage: str = "prod"
     price_table: str = "none"
+    prices: dict[str, _PriceSection] = {}
     prompts: dict[str, str]
     routes: dict[Intent, _RouteSection]
     models: dict[str, _ModelSection]
@@ -71,6 +82,26 @@ class RuntimeConfiguration(_Section):
     def budget_policy(self) -> BudgetPolicy:
         """The session budget as the budget store takes it."""
         return BudgetPolicy(**self.budget.model_dump())
+
+    @property
+    def prices_in_force(self) -> PriceTable:
+        """The price table; its version ends in the hash of its prices."""
+        if not self.prices:
+            return PriceTable(version=self.price_table)
+        content = {model: section.model_dump() for model, section in self.prices.items()}
+        digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return PriceTable(
+            version=f"{self.price_table}-{digest[:8]}",
+            prices={
+                model: ModelPrice(
+                    input_usd=section.input,
+                    output_usd=section.output,
+                    cached_input_usd=section.input if section.cached_input is None else section.cached_input,
+                    cache_write_usd=section.input if section.cache_write is None else section.cache_write,
+                )
+                for model, section in self.prices.items()
+            },
+        )
 
     def model_choices(self) -> dict[str, ModelChoice]:
         """The models by the key that routes use."""
@@ -147,7 +178,7 @@ def compose_bundle(
         "models": {key: section.model_dump() for key, section in configuration.models.items()},
         "guardrail_ruleset_version": guardrail_ruleset_version,
         "template_version": template_version,
-        "price_table_version": configuration.price_table,
+        "price_table_version": configuration.prices_in_force.version,
     }
     digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return ReleaseBundle(
@@ -163,5 +194,5 @@ def compose_bundle(
         models=configuration.model_choices(),
         guardrail_ruleset_version=guardrail_ruleset_version,
         template_version=template_version,
-        price_table_version=configuration.price_table,
+        price_table_version=configuration.prices_in_force.version,
     )

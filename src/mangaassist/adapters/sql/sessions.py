@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from mangaassist.adapters.sql.contents import INSERT_CAPSULE, content_parameters
 from mangaassist.adapters.sql.database import Database, Parameter, Row, Write, moment_of, timestamp
 from mangaassist.adapters.sql.records import INSERT_RECORD, SELECT_RECORD, decoded_record, record_parameters
 from mangaassist.domain.chat import Turn
@@ -28,6 +29,10 @@ _APPEND: Final = (
     " SELECT :response_id, session_id, turn_count + 1, :user_text, :assistant_text, :intent, :created_at"
     " FROM sessions WHERE session_id = :session_id AND owner = :owner"
     " ON CONFLICT (response_id) DO NOTHING RETURNING seq",
+    "INSERT INTO copy_outbox (kind, subject_id) SELECT 'record', response_id"
+    " FROM turns JOIN sessions ON sessions.session_id = turns.session_id"
+    " WHERE response_id = :response_id AND turns.session_id = :session_id AND seq = turn_count + 1"
+    " ON CONFLICT DO NOTHING",
     "UPDATE sessions SET state = :state, updated_at = :created_at, turn_count = turn_count + 1"
     " WHERE session_id = :session_id AND EXISTS (SELECT 1 FROM turns"
     " WHERE response_id = :response_id AND turns.session_id = :session_id AND seq = turn_count + 1)",
@@ -84,9 +89,13 @@ class SqlSessionStore:
             "intent": turn.intent.value,
             "created_at": timestamp(turn.created_at),
         }
+        statements: tuple[str, ...] = _APPEND
+        if write.capsule is not None:
+            statements = (*_APPEND, INSERT_CAPSULE)
+            parameters |= content_parameters(write.capsule, "capsule_")
         added = await self._database.write(
             Write(
-                statements=_APPEND,
+                statements=statements,
                 parameters=parameters,
                 lock_key=write.session_id,
                 outcome=lambda results: bool(results[1]),

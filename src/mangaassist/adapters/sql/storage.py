@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from mangaassist.adapters.sql.budgets import SqlBudgetStore
+from mangaassist.adapters.sql.contents import SqlContentStore, SqlCustomerKeys
 from mangaassist.adapters.sql.database import Database
 from mangaassist.adapters.sql.exposures import SqlExposureStore
 from mangaassist.adapters.sql.feedback import SqlFeedbackStore
@@ -24,18 +26,29 @@ class SqlStorage:
     """Sessions, feedback, budgets, records and the outbox of one database."""
 
     def __init__(self, database: Database, *, clock: Clock, ids: IdFactory) -> None:
-        self._database = database
+        self._database, self._clock, self._ids = database, clock, ids
         self.sessions = SqlSessionStore(database)
         self.feedback = SqlFeedbackStore(database, clock=clock, ids=ids)
         self.budgets = SqlBudgetStore(database, clock=clock)
         self.exposures = SqlExposureStore(database)
         self.records = SqlRequestRecords(database)
         self.outbox = SqlOutbox(database)
+        self.contents = SqlContentStore(database)
 
     @classmethod
     async def open(cls, url: str, *, clock: Clock, ids: IdFactory) -> SqlStorage:
         """Open `sqlite:///PATH` or `postgresql://..`, migrated; for use from this event loop."""
         return cls(await _open(url), clock=clock, ids=ids)
+
+    def customer_keys(self, *, master_key: bytes, random_bytes: Callable[[int], bytes]) -> SqlCustomerKeys:
+        """Return the customer keys, wrapped by `master_key` (32 bytes)."""
+        return SqlCustomerKeys(
+            self._database,
+            master_key=master_key,
+            clock=self._clock,
+            ids=self._ids,
+            random_bytes=random_bytes,
+        )
 
     def healthy(self) -> bool:
         """Whether the database could be used last time; never blocks."""

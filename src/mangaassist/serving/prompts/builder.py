@@ -32,6 +32,7 @@ class _Prepared:
     template: PromptTemplate
     system: str
     system_hash: str
+    template_hash: str
     prefix_tokens: int
     user: Template
 
@@ -70,6 +71,7 @@ class PromptBuilder:
             limits=prepared.template.limits,
             prompt_hash=_prompt_hash(prepared.system, messages),
             system_prompt_hash=prepared.system_hash,
+            template_hash=prepared.template_hash,
             prompt_chars=len(prepared.system) + sum(len(message.text) for message in messages),
             cacheable_prefix_tokens=prepared.prefix_tokens,
             prefix_qualifies_for_caching=prepared.prefix_tokens >= min_cacheable_tokens,
@@ -115,6 +117,7 @@ def _prepare(
         template=template,
         system=system,
         system_hash=hashlib.sha256(system.encode()).hexdigest(),
+        template_hash=hashlib.sha256(orjson.dumps([system, template.user, limits])).hexdigest(),
         prefix_tokens=estimated_tokens(len(system)),
         user=user,
     )
