@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import chdtrc, ndtr
 from scipy.stats import binom
@@ -12,6 +15,8 @@ from scipy.stats import binom
 from mangaassist.stats.estimates import Alternative, EffectTest, tails
 from mangaassist.stats.outcome import CannotCompute, Reason, too_few
 from mangaassist.stats.wald import normal_quantile, wald_test
+
+Shares = TypeVar("Shares", float, npt.NDArray[np.float64])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,10 @@ class PairedCounts:
     def difference(self) -> float:
         """Success rate of the second system minus that of the first."""
         return (self.gained - self.lost) / self.n
+
+    def swapped(self) -> PairedCounts:
+        """Return the counts with the two systems exchanged."""
+        return PairedCounts(n=self.n, gained=self.lost, lost=self.gained)
 
 
 def mcnemar_exact(
@@ -108,15 +117,24 @@ def paired_score(
 
 def tango_statistic(pairs: PairedCounts, null: float) -> float:
     """Return (difference - null) over its standard error at the likeliest rates that differ by `null`."""
-    n, gap = pairs.n, pairs.difference - null
-    # the likeliest chance q to lose solves 2n q² + linear q - lost null (1 - null) = 0
-    linear = (2 * n - pairs.gained + pairs.lost) * null - pairs.discordant
-    product = 8 * n * pairs.lost * null * (1 - null)
-    lost_rate = (math.sqrt(max(0.0, linear * linear + product)) - linear) / (4 * n)
-    variance = (2 * lost_rate + null * (1 - null)) / n
+    gap = pairs.difference - null
+    variance = float(constrained_variance(pairs.gained / pairs.n, pairs.lost / pairs.n, null)) / pairs.n
     if variance <= 0.0:
         return 0.0 if gap == 0.0 else math.copysign(math.inf, gap)
     return gap / math.sqrt(variance)
+
+
+def constrained_variance(gained: Shares, lost: Shares, null: float) -> Shares:
+    """Return the variance of a pair's difference at the likeliest rates that differ by `null` (Tango 1998).
+
+    `gained` and `lost` are shares of all pairs; the likeliest chance q to lose solves
+    2 q² + linear q - lost null (1 - null) = 0.
+    """
+    linear = (2 - gained + lost) * null - gained - lost
+    product = 8 * lost * null * (1 - null)
+    root = np.sqrt(np.maximum(0.0, linear * linear + product))
+    variance: Shares = (root - linear) / 2 + null * (1 - null)
+    return variance
 
 
 def _bound(pairs: PairedCounts, z: float) -> float:

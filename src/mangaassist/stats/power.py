@@ -13,6 +13,7 @@ from scipy.special import ndtr
 from scipy.stats import nct
 from scipy.stats import t as student
 
+from mangaassist.stats.mcnemar import constrained_variance
 from mangaassist.stats.moments import BinomialCounts
 from mangaassist.stats.outcome import CannotCompute, Reason
 from mangaassist.stats.proportions import clopper_pearson
@@ -125,9 +126,20 @@ def size_for_noninferiority(
     answer counts the smaller arm.
     """
     if margin + difference <= 0.0:
-        detail = f"a true difference of {difference:g} is not above the margin {-margin:g}: no size shows it"
-        return CannotCompute(reason=Reason.UNREACHABLE, detail=detail)
+        return _beyond_margin(margin, difference)
     return _normal_size(margin + difference, deviation, deviation, alpha=alpha, power=power, sides=1)
+
+
+def size_for_paired_noninferiority(
+    discordance: float, margin: float, *, difference: float = 0.0, alpha: float = 0.05, power: float = 0.9
+) -> int | CannotCompute:
+    """Return the pairs whose score bound clears -`margin` when a share `discordance` of pairs differ."""
+    if margin + difference <= 0.0:
+        return _beyond_margin(margin, difference)
+    gained, lost = (discordance + difference) / 2, (discordance - difference) / 2
+    null_deviation = math.sqrt(constrained_variance(gained, lost, -margin))
+    deviation = paired_deviation(discordance, difference)
+    return _normal_size(margin + difference, null_deviation, deviation, alpha=alpha, power=power, sides=1)
 
 
 def paired_deviation(discordance: float, difference: float = 0.0) -> float:
@@ -196,3 +208,9 @@ def _arms(treatment: int, control_per_treatment: float) -> ArmSizes:
 def _no_effect() -> CannotCompute:
     """Return the outcome of planning for an effect of zero."""
     return CannotCompute(reason=Reason.UNREACHABLE, detail="no sample size shows an effect of zero")
+
+
+def _beyond_margin(margin: float, difference: float) -> CannotCompute:
+    """Return the outcome of planning to show what is not so."""
+    detail = f"a true difference of {difference:g} is not above the margin {-margin:g}: no size shows it"
+    return CannotCompute(reason=Reason.UNREACHABLE, detail=detail)
