@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import betainc
 from scipy.stats import binom
 
-from mangaassist.stats.mcnemar import PairedCounts, tango_statistic
+from mangaassist.stats.mcnemar import PairedCounts, constrained_variance, tango_statistic
 from mangaassist.stats.moments import BinomialCounts
 from mangaassist.stats.outcome import CannotCompute, too_few
 from mangaassist.stats.proportions import clopper_pearson
@@ -79,7 +79,8 @@ def _scores(n: int, gained: Integers, lost: Integers, null: float) -> Floats:
     gap = (gained - lost) / n - null
     variance = constrained_variance(gained / n, lost / n, null) / n
     limit = np.where(gap == 0.0, 0.0, np.copysign(np.inf, gap))
-    return np.divide(gap, np.sqrt(np.maximum(variance, 0.0)), out=limit, where=variance > 0.0)
+    scores: Floats = np.divide(gap, np.sqrt(np.maximum(variance, 0.0)), out=limit, where=variance > 0.0)
+    return scores
 
 
 def _binomial_tail(least: Integers, trials: Integers, chances: Floats) -> Floats:

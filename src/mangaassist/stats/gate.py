@@ -27,8 +27,8 @@ class GatePolicy:
     """Margins by which the second system may be worse, and the error rates of the decision.
 
     `alpha` is the chance to pass a system that is worse by exactly the margin, `regression_alpha` the chance
-    that any stratum of an equal system is called a regression. A stratum below `least_cases` is not held to its
-    margin.
+    that any stratum of an equal system is called a regression. A stratum below `least_cases` is not held to
+    its margin.
     """
 
     margin: float = 0.02
@@ -71,8 +71,8 @@ def decide(overall: PairedSummary, strata: Mapping[str, PairedSummary], *, polic
     PASS when the lower bound of the difference clears the margin, overall and in each judged stratum, and no
     stratum is significantly worse (Holm). FAIL when one is, when the difference is shown to be beyond the
     margin, or when a sample large enough for half the margin still shows nothing. Otherwise NEED MORE DATA,
-    with the number of units. The tests are for a fixed number of cases: adding cases until they pass errs more
-    often.
+    with the number of units. The tests are for a fixed number of cases: adding cases until they pass errs
+    more often.
     """
     p_values = holm([regression_p(pairs) for pairs in strata.values()])
     parts = {
