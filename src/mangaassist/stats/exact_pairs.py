@@ -51,9 +51,12 @@ def exact_paired_bound(pairs: PairedCounts, *, alpha: float = 0.05) -> float | C
         p_value = exact_paired_p(pairs, null)
         return (1.0 if isinstance(p_value, CannotCompute) else p_value) - alpha
 
-    low, high = -1.0 + 1e-9, pairs.difference
-    if excess(low) >= 0.0:
-        return -1.0
+    high = pairs.difference
+    low = high - 4.0 / pairs.n
+    while excess(low) >= 0.0:
+        if low <= -1.0 + 1e-9:
+            return -1.0
+        low = max(-1.0 + 1e-9, high - 2 * (high - low))
     if excess(high) <= 0.0:
         return high
     return float(brentq(excess, low, high, xtol=1e-5))
