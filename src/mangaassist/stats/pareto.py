@@ -56,9 +56,9 @@ def pareto_set(
 ) -> tuple[ParetoPoint, ...]:
     """Return the Pareto set of points measured on the same cases: `cases[case, point, objective]`.
 
-    Cases are drawn jointly for all points, so that what makes a case hard or dear is shared by them. Point a is
-    robustly dominated by b when it is worse in one objective with at least the given certainty and not better
-    by more than epsilon in any other.
+    Cases are drawn jointly for all points, so that what makes a case hard or dear is shared by them. Point a
+    is robustly dominated by b when it is worse in one objective with more than the given certainty and not
+    better by more than epsilon in any other.
     """
     measured = np.asarray(cases, dtype=np.float64)
     if measured.ndim != 3 or len(measured) == 0:
@@ -73,7 +73,7 @@ def pareto_set(
     drawn_losses = np.stack([_losses(draw, objectives) for draw in draws])
     losses = _losses(estimates, objectives)
     front = ~_dominated(losses[None, :, :])[0]
-    probability = 1.0 - _dominated(drawn_losses).mean(axis=0)
+    probability = np.mean(~_dominated(drawn_losses), axis=0)
     dominators = _robust_dominators(losses, drawn_losses, objectives, certainty)
     return tuple(
         ParetoPoint(
@@ -104,14 +104,16 @@ def _losses(points: npt.ArrayLike, objectives: Sequence[Objective]) -> Array:
         raise ValueError(f"expected {len(objectives)} objectives of each point, got the shape {array.shape}")
     if np.isnan(array).any():
         raise ValueError("every point needs a number for every objective")
-    return array * np.array([-1.0 if objective.maximise else 1.0 for objective in objectives])
+    signs = np.array([-1.0 if objective.maximise else 1.0 for objective in objectives])
+    return np.multiply(array, signs)
 
 
 def _dominated(losses: Array) -> npt.NDArray[np.bool_]:
     """Tell for each draw and point whether another point is nowhere worse and somewhere better."""
     mine, others = losses[:, :, None, :], losses[:, None, :, :]
-    beaten: npt.NDArray[np.bool_] = ((others <= mine).all(axis=3) & (others < mine).any(axis=3)).any(axis=2)
-    return beaten
+    nowhere_worse = np.all(others <= mine, axis=3)
+    somewhere_better = np.any(others < mine, axis=3)
+    return np.any(nowhere_worse & somewhere_better, axis=2)
 
 
 def _robust_dominators(
@@ -119,7 +121,6 @@ def _robust_dominators(
 ) -> npt.NDArray[np.bool_]:
     """Return the matrix whose entry (a, b) tells that b robustly dominates a."""
     epsilon = np.array([objective.epsilon for objective in objectives])
-    surely_worse = (drawn[:, :, None, :] > drawn[:, None, :, :]).mean(axis=0) > certainty
+    surely_worse = np.mean(drawn[:, :, None, :] > drawn[:, None, :, :], axis=0) > certainty
     better = losses[:, None, :] < losses[None, :, :] - epsilon
-    dominators: npt.NDArray[np.bool_] = surely_worse.any(axis=2) & ~better.any(axis=2)
-    return dominators
+    return np.any(surely_worse, axis=2) & ~np.any(better, axis=2)
