@@ -33,10 +33,12 @@ from mangaassist.bootstrap.matrix_threads import use_one_matrix_thread
 from mangaassist.bootstrap.observability import build_trace_archive, build_trace_sink, mlflow_trace_url
 from mangaassist.bootstrap.releases import Releases
 from mangaassist.bootstrap.settings import Settings, find_store_dir
+from mangaassist.bootstrap.traffic import Traffic, experiments_file, take_up_first_plan
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.store_pack import StorePack
 from mangaassist.ports.answer_cache import AnswerCache
 from mangaassist.ports.configuration import ConfigurationDocument
+from mangaassist.serving.allocation import Allocator, ExposureLog
 from mangaassist.serving.dialogue.reader import DialogueReader
 from mangaassist.serving.facts.assembler import FactsAssembler, StoreServices
 from mangaassist.serving.guardrails.redaction import Redactor
@@ -69,6 +71,8 @@ class Container:
     store: Store
     knowledge: Knowledge
     configuration: WatchedFileConfiguration
+    experiments: WatchedFileConfiguration
+    traffic: Traffic
     releases: Releases
     traces: SpoolTraceSink
     archive: SpoolTraceArchive
@@ -87,6 +91,7 @@ class Container:
                 state="degraded" if problem else "ready",
                 detail=f"keeping the last good version: {problem}" if problem else "",
             ),
+            self._experiments_health(),
             PortHealth(
                 port="storage",
                 adapter=self.settings.effective_database_url.partition("://")[0],
@@ -102,6 +107,15 @@ class Container:
                 state="degraded" if counters.dropped else "ready",
                 detail=f"{counters.dropped} dropped" if counters.dropped else "",
             ),
+        )
+
+    def _experiments_health(self) -> PortHealth:
+        problem = self.experiments.current().problem
+        return PortHealth(
+            port="experiments",
+            adapter="watched file",
+            state="degraded" if problem else "ready",
+            detail=f"keeping the last good plan: {problem}" if problem else f"{self.traffic.running} running",
         )
 
     def trace_url(self, trace_id: str) -> str | None:
@@ -142,7 +156,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         configuration = WatchedFileConfiguration(
             defaults=store_dir / "config.yaml", override=settings.effective_config_file
         )
-        _activate_first(configuration, releases, settings)
+        allocator = Allocator(releases.parts_of)
+        traffic = Traffic(releases=releases, allocator=allocator)
+        _activate_first(configuration, traffic, settings)
+        experiments = WatchedFileConfiguration(defaults=None, override=experiments_file(settings))
+        take_up_first_plan(experiments, traffic)
         reader = DialogueReader(
             store.catalog, texts=[f"{article.title} {article.body}" for article in store.policies.articles()]
         )
@@ -165,12 +183,13 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 redactor=Redactor(),
                 clock=clock,
                 ids=ids,
+                exposures=ExposureLog(storage.exposures, clock=clock),
                 environment=settings.env,
                 region=settings.region,
                 contents=build_contents(settings, storage, clock=clock),
                 history_turns=settings.history_turns,
             ),
-            parts_of=releases.parts_of,
+            allocator=allocator,
         )
         container = Container(
             settings=settings,
@@ -181,9 +200,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             store=store,
             knowledge=knowledge,
             configuration=configuration,
+            experiments=experiments,
+            traffic=traffic,
             releases=releases,
             traces=traces,
-            archive=build_trace_archive(settings, sink=traces),
+            archive=build_trace_archive(settings),
             pipeline=pipeline,
         )
         watcher = asyncio.create_task(_watch(container), name="configuration-watcher")
@@ -218,18 +239,18 @@ def _open_cache(settings: Settings, clock: SystemClock, ids: RandomIds, stack: A
     return cache
 
 
-def _activate_first(configuration: WatchedFileConfiguration, releases: Releases, settings: Settings) -> None:
+def _activate_first(configuration: WatchedFileConfiguration, traffic: Traffic, settings: Settings) -> None:
     """Serve the start-up configuration; when that is wrong, the last good one, else the pack's own."""
     try:
-        releases.activate(configured_document(configuration.current().content, settings))
+        traffic.serve(configured_document(configuration.current().content, settings))
         configuration.confirm()
     except ConfigurationError as error:
         LOG.error("the start-up configuration is refused", extra={"problem": str(error)})
         configuration.refuse(str(error))
-        releases.activate(configured_document(configuration.current().content, settings))
+        traffic.serve(configured_document(configuration.current().content, settings))
 
     def take_up(document: ConfigurationDocument) -> None:
-        parts = releases.activate(configured_document(document.content, settings))
+        parts = traffic.serve(configured_document(document.content, settings))
         LOG.info("configuration taken up", extra={"release_bundle": parts.bundle.version})
 
     configuration.subscribe(take_up)
@@ -248,10 +269,11 @@ async def _watch(container: Container) -> None:
 
 def _take_up_changes(container: Container) -> None:
     container.configuration.poll()
+    container.experiments.poll()
     container.store.catalog.refresh()
     if container.knowledge.refresh():
         content = container.configuration.current().content
-        parts = container.releases.activate(configured_document(content, container.settings))
+        parts = container.traffic.serve(configured_document(content, container.settings))
         LOG.info("knowledge taken up", extra={"release_bundle": parts.bundle.version})
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import orjson
 
+from mangaassist.adapters.embedded.configuration import deep_merge
 from mangaassist.adapters.embedded.prompt_files import load_prompts
 from mangaassist.adapters.embedded.template_files import load as load_templates
 from mangaassist.bootstrap.generation import TextModels
@@ -73,6 +74,35 @@ class Releases:
             return self._current
         return self._load(version)
 
+    def variant(
+        self, content: Mapping[str, object], overrides: Iterable[Mapping[str, object]]
+    ) -> PipelineParts:
+        """Build, and keep, the bundle of a document with changes laid over it, without serving it.
+
+        Raises `ConfigurationError`, or what `parts_of` raises for the document's own pinned bundle.
+        """
+        pinned = content.get("bundle")
+        changed = self._manifest(str(pinned)) if pinned is not None else dict(content)
+        for layer in overrides:
+            changed = deep_merge(changed, layer)
+        parts = self._build(parse_runtime_configuration(changed))
+        self._keep(parts.bundle.version, changed)
+        self._others[parts.bundle.version] = parts
+        return parts
+
+    def nearest(self, version: str) -> PipelineParts:
+        """Return the parts of a bundle as near as the components at hand come to it.
+
+        A bundle whose index, rules or prompts are gone is composed with today's; one whose manifest is not
+        here is answered by the bundle that serves now.
+        """
+        try:
+            return self.parts_of(version)
+        except ConflictError:
+            return self._build(parse_runtime_configuration(self._manifest(version)))
+        except NotFoundError:
+            return self.parts_of(None)
+
     def known(self) -> list[str]:
         """Return the versions whose manifests are kept here."""
         return sorted(path.stem for path in self._manifest_dir.glob("*.json"))
@@ -80,13 +110,7 @@ class Releases:
     def _load(self, version: str) -> PipelineParts:
         if version in self._others:
             return self._others[version]
-        path = self._manifest_dir / f"{version}.json"
-        if "/" in version or not path.is_file():
-            raise NotFoundError(
-                f"no release bundle {version!r} here; known: {', '.join(self.known()) or 'none'}"
-            )
-        content = {**orjson.loads(path.read_bytes()), "bundle": None}
-        parts = self._build(parse_runtime_configuration(content))
+        parts = self._build(parse_runtime_configuration(self._manifest(version)))
         if parts.bundle.version != version:
             raise ConflictError(
                 f"release bundle {version!r} was composed with components that this server no longer has; "
@@ -94,6 +118,14 @@ class Releases:
             )
         self._others[version] = parts
         return parts
+
+    def _manifest(self, version: str) -> dict[str, object]:
+        path = self._manifest_dir / f"{version}.json"
+        if "/" in version or not path.is_file():
+            raise NotFoundError(
+                f"no release bundle {version!r} here; known: {', '.join(self.known()) or 'none'}"
+            )
+        return {**orjson.loads(path.read_bytes()), "bundle": None}
 
     def _keep(self, version: str, content: dict[str, object]) -> None:
         self._manifest_dir.mkdir(parents=True, exist_ok=True)

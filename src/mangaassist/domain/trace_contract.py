@@ -210,7 +210,8 @@ TAGS: Final = (
     TagRule(name="bedrock_model_id", required="on answers of a model", note="`none` without a model"),
     TagRule(name="cache_hit", required="always", values=frozenset({"true", "false"})),
     TagRule(name="user_type", required=None, values=frozenset({"guest", "signed_in", "member"})),
-    TagRule(name="experiment_id", required=None),
+    TagRule(name="experiment_id", required=None, note="keys of the unit's experiments, comma between"),
+    TagRule(name="variant", required=None, note="its arms, in the order of `experiment_id`"),
     TagRule(
         name="route",
         required="always",

@@ -11,6 +11,7 @@ from mangaassist.domain.budget import Reservation, ServiceLevel
 from mangaassist.domain.bundle import ModelChoice, Route
 from mangaassist.domain.chat import ChatRequest, Handler, ProductCard, SourceRef
 from mangaassist.domain.dialogue import Reading
+from mangaassist.domain.experiments import Assignment
 from mangaassist.domain.generation import GenerationFinished, GenerationRequest, TokenUsage
 from mangaassist.domain.grounding import AnswerFacts
 from mangaassist.domain.guardrails import GuardrailVerdict
@@ -42,6 +43,7 @@ class Exchange:
     parts: PipelineParts
     recorder: TraceRecorder
     started_ns: int
+    assignments: tuple[Assignment, ...] = ()
     session: SessionContext | None = None
     understood: Understanding | None = None
     reservation: Reservation | None = None

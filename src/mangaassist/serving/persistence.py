@@ -147,4 +147,5 @@ def _record(
         chunk_hashes=tuple(hashlib.sha256(chunk.text.encode()).hexdigest() for chunk in chunks),
         prompt_hash=prompt.prompt_hash if prompt and exchange.generation else None,
         capsule=capsule,
+        assignments={one.experiment: one.arm for one in exchange.assignments},
     )

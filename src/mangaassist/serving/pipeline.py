@@ -8,7 +8,7 @@ persist_response.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 
 from mangaassist.domain.bundle import Route
@@ -29,6 +29,7 @@ from mangaassist.ports.budgets import BudgetStore
 from mangaassist.ports.clock import Clock, IdFactory
 from mangaassist.ports.sessions import SessionContext, SessionStore
 from mangaassist.ports.traces import TraceSink
+from mangaassist.serving.allocation import Allocator, ExposureLog
 from mangaassist.serving.answer_caching import find_cached, scope_of, store_answer
 from mangaassist.serving.answering import generate
 from mangaassist.serving.chunk_snapshot import snapshot_chunks
@@ -40,7 +41,6 @@ from mangaassist.serving.exchange import Exchange, Understanding
 from mangaassist.serving.facts.assembler import FactsAssembler
 from mangaassist.serving.guarding import check_answer, check_message, screen_chunks
 from mangaassist.serving.guardrails.redaction import Redactor
-from mangaassist.serving.parts import PipelineParts
 from mangaassist.serving.persistence import answer_of, persist_response
 from mangaassist.serving.presentation import cards_of, sources_of
 from mangaassist.serving.prompting import build_prompt
@@ -65,6 +65,7 @@ class PipelineServices:
     redactor: Redactor
     clock: Clock
     ids: IdFactory
+    exposures: ExposureLog
     environment: str
     region: str = "local"
     contents: Contents | None = None
@@ -74,15 +75,13 @@ class PipelineServices:
 class ChatPipeline:
     """Answers messages; one instance per process.
 
-    `parts_of(version)` returns the parts of a release bundle (None: the one that serves now) or raises
-    `NotFoundError`.
+    `allocator` chooses the parts of every request: those of the release bundle it names, of the arms it
+    is in, or of the bundle that serves now.
     """
 
-    def __init__(
-        self, *, services: PipelineServices, parts_of: Callable[[str | None], PipelineParts]
-    ) -> None:
+    def __init__(self, *, services: PipelineServices, allocator: Allocator) -> None:
         self._services = services
-        self._parts_of = parts_of
+        self._allocator = allocator
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Yield the events of one answer.
@@ -92,14 +91,15 @@ class ChatPipeline:
         happens, closing early included, exactly one trace is handed over.
         """
         services = self._services
-        parts = self._parts_of(request.release_bundle)
+        allocation = self._allocator.allocate(request)
         recorder = TraceRecorder(clock=services.clock, ids=services.ids, traceparent=request.traceparent)
         exchange = Exchange(
             request=request,
             response_id=services.ids.sortable("resp"),
-            parts=parts,
+            parts=allocation.parts,
             recorder=recorder,
             started_ns=recorder.now_ns(),
+            assignments=allocation.assignments,
         )
         try:
             with recorder.span("handle_message", "CHAIN") as root:
@@ -140,10 +140,12 @@ class ChatPipeline:
         verdict = await check_message(exchange)
         if verdict.fallback_triggered:
             understood = _refused(exchange, session, reading)
+            await services.exposures.record(exchange, intent=understood.decision.intent)
             answer_from_template(exchange, "blocked_input")
             exchange.outcome = "blocked"
         else:
             understood = await self._understand(exchange, session, reading)
+            await services.exposures.record(exchange, intent=understood.decision.intent)
             async for event in self._answer(exchange, understood):
                 yield event
         exchange.understood = understood
@@ -328,8 +330,8 @@ def _answer_without_tokens(exchange: Exchange) -> None:
 
 
 def _tags(exchange: Exchange, environment: str) -> dict[str, str]:
-    request, understood = exchange.request, exchange.understood
-    return {
+    request, understood, assignments = exchange.request, exchange.understood, exchange.assignments
+    tags = {
         "session_id": request.session_id,
         "request_id": request.request_id,
         "response_id": exchange.response_id,
@@ -346,3 +348,7 @@ def _tags(exchange: Exchange, environment: str) -> dict[str, str]:
         "deployment_stage": exchange.parts.deployment_stage,
         "environment": environment,
     }
+    if assignments:
+        tags["experiment_id"] = ",".join(one.experiment for one in assignments)
+        tags["variant"] = ",".join(one.arm for one in assignments)
+    return tags

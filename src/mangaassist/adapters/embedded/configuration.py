@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orjson
@@ -18,13 +18,13 @@ POLL_INTERVAL_S = 0.25
 
 
 class WatchedFileConfiguration:
-    """`defaults` deep-merged with `override` (which may be absent), watched by modification time and size.
+    """`defaults`, if any, deep-merged with `override` (which may be absent), watched by time and size.
 
     The last good override is kept beside it as `<name>.last-good`, so that a restart with a broken file
     starts with what worked.
     """
 
-    def __init__(self, *, defaults: Path, override: Path) -> None:
+    def __init__(self, *, defaults: Path | None, override: Path) -> None:
         self._defaults = defaults
         self._override = override
         self._last_good = override.with_name(override.name + ".last-good")
@@ -66,11 +66,7 @@ class WatchedFileConfiguration:
 
     def refuse(self, problem: str) -> None:
         """Mark the start-up document as bad and go back to the last good one, else to the defaults."""
-        content = (
-            self._merge(self._load(self._last_good))
-            if self._last_good.is_file()
-            else self._load(self._defaults)
-        )
+        content = self._merge(self._load(self._last_good)) if self._last_good.is_file() else self._shipped()
         self._document = ConfigurationDocument(content=content, version=_version(content), problem=problem)
 
     def confirm(self) -> None:
@@ -90,7 +86,10 @@ class WatchedFileConfiguration:
         return ConfigurationDocument(content=content, version=_version(content))
 
     def _merge(self, override: dict[str, object]) -> dict[str, object]:
-        return _deep_merge(self._load(self._defaults), override)
+        return deep_merge(self._shipped(), override)
+
+    def _shipped(self) -> dict[str, object]:
+        return {} if self._defaults is None else self._load(self._defaults)
 
     def _keep_last_good(self) -> None:
         if not self._override.is_file():
@@ -100,7 +99,7 @@ class WatchedFileConfiguration:
         temporary.replace(self._last_good)
 
     def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_stamp(path) for path in (self._defaults, self._override))
+        return tuple(_stamp(path) for path in (self._defaults, self._override) if path is not None)
 
     @staticmethod
     def _load(path: Path) -> dict[str, object]:
@@ -123,12 +122,13 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _deep_merge(base: dict[str, object], override: dict[str, object]) -> dict[str, object]:
+def deep_merge(base: Mapping[str, object], override: Mapping[str, object]) -> dict[str, object]:
+    """Return `base` with the values of `override`, mappings merged member by member."""
     merged = dict(base)
     for key, value in override.items():
         known = merged.get(key)
         merged[key] = (
-            _deep_merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+            deep_merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
         )
     return merged
 
