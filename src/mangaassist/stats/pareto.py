@@ -104,8 +104,8 @@ def _losses(points: npt.ArrayLike, objectives: Sequence[Objective]) -> Array:
         raise ValueError(f"expected {len(objectives)} objectives of each point, got the shape {array.shape}")
     if np.isnan(array).any():
         raise ValueError("every point needs a number for every objective")
-    signs = np.array([-1.0 if objective.maximise else 1.0 for objective in objectives])
-    return np.multiply(array, signs)
+    losses: Array = array * np.array([-1.0 if objective.maximise else 1.0 for objective in objectives])
+    return losses
 
 
 def _dominated(losses: Array) -> npt.NDArray[np.bool_]:
@@ -113,7 +113,8 @@ def _dominated(losses: Array) -> npt.NDArray[np.bool_]:
     mine, others = losses[:, :, None, :], losses[:, None, :, :]
     nowhere_worse = np.all(others <= mine, axis=3)
     somewhere_better = np.any(others < mine, axis=3)
-    return np.any(nowhere_worse & somewhere_better, axis=2)
+    dominated: npt.NDArray[np.bool_] = np.any(nowhere_worse & somewhere_better, axis=2)
+    return dominated
 
 
 def _robust_dominators(
@@ -123,4 +124,5 @@ def _robust_dominators(
     epsilon = np.array([objective.epsilon for objective in objectives])
     surely_worse = np.mean(drawn[:, :, None, :] > drawn[:, None, :, :], axis=0) > certainty
     better = losses[:, None, :] < losses[None, :, :] - epsilon
-    return np.any(surely_worse, axis=2) & ~np.any(better, axis=2)
+    dominators: npt.NDArray[np.bool_] = np.any(surely_worse, axis=2) & ~np.any(better, axis=2)
+    return dominators
