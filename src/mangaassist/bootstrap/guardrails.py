@@ -8,17 +8,21 @@ import yaml
 
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.ports.store_services import Catalog
+from mangaassist.serving.guardrails.claims.checking import ClaimChecker
 from mangaassist.serving.guardrails.pipeline import GuardrailPipeline
 from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.guardrails.ruleset import Ruleset, parse_ruleset
-from mangaassist.serving.guardrails.stages.asin_validation import AsinValidationStage
+from mangaassist.serving.guardrails.stages.claim_stages import (
+    AsinValidationStage,
+    FactValidationStage,
+    PriceValidationStage,
+)
 from mangaassist.serving.guardrails.stages.competitor_filter import CompetitorFilterStage
 from mangaassist.serving.guardrails.stages.format_validation import FormatValidationStage
 from mangaassist.serving.guardrails.stages.grounding_check import GroundingCheckStage
 from mangaassist.serving.guardrails.stages.input_length import InputLengthStage
 from mangaassist.serving.guardrails.stages.input_toxicity import InputToxicityStage
 from mangaassist.serving.guardrails.stages.pii_detection import PiiDetectionStage
-from mangaassist.serving.guardrails.stages.price_validation import PriceValidationStage
 from mangaassist.serving.guardrails.stages.prompt_injection import PromptInjectionStage
 from mangaassist.serving.guardrails.stages.url_validation import UrlValidationStage
 from mangaassist.serving.guardrails.streaming import StreamRules
@@ -41,13 +45,15 @@ def build_guardrails(ruleset: Ruleset, *, catalog: Catalog) -> GuardrailPipeline
     """Return the pipeline with every stage under the ruleset."""
     competitors = ruleset.stages.get("competitor_filter")
     stream_rules = StreamRules(competitors.names if competitors and competitors.mode == "enforce" else ())
+    claims = ClaimChecker(catalog)
     return GuardrailPipeline(
         (
             InputLengthStage(),
             PromptInjectionStage(ruleset),
             InputToxicityStage(ruleset),
-            AsinValidationStage(catalog),
-            PriceValidationStage(),
+            AsinValidationStage(claims),
+            PriceValidationStage(claims),
+            FactValidationStage(claims),
             PiiDetectionStage(),
             CompetitorFilterStage(StreamRules(competitors.names if competitors else ())),
             UrlValidationStage(),

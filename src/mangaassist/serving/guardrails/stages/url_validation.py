@@ -1,8 +1,9 @@
-"""url_validation: answers link to allowed hosts only."""
+"""url_validation: answers link to allowed hosts only, as their parsed host tells."""
 
 from __future__ import annotations
 
 import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from mangaassist.domain.guardrails import FlaggedSpan, Phase
@@ -10,38 +11,74 @@ from mangaassist.serving.guardrails.context import GuardrailContext
 from mangaassist.serving.guardrails.ruleset import StagePolicy
 from mangaassist.serving.guardrails.stage import Finding
 
+_TOP_LEVEL: Final = (
+    "com|net|org|info|biz|io|co|tv|cc|gg|xyz|site|online|shop|store|app|dev|club|top|link|click|live|uk|eu|de|fr"
+    "|es|jp|cn|ru|br|ca|au|nl|pl|se|ch|li|ws|pro|ai|example"
+)
+_ALSO_WORDS: Final = "to|me|us|it|in|is|so|fun"
+"""Top-level domains that a missing space makes of prose ("Monster.It"): only with a path."""
+
+_ENDS: Final = ".,;:!?'\"”’"
+
 
 class UrlValidationStage:
-    """Removes links whose parsed host is not allowed."""
+    """Removes links whose parsed host is neither allowed nor below an allowed one.
+
+    Found are links with any scheme (`https:`, `javascript:`, `data:`, also `//host`) and bare hosts
+    (`mangasite.to/chapter-1`). Whatever cannot be parsed is a stranger's.
+    """
 
     name = "url_validation"
     phase: Phase = "output"
     waits = False
 
     def __init__(self) -> None:
-        self._url = re.compile(r"(?i)\bhttps?://[^\s<>\"')\]]+")
+        self._link = re.compile(
+            r"(?i)(?:\b(?:[a-z][a-z0-9+.-]{1,15}:)?//[^\s<>\"'”)\]]+"
+            r"|\b(?:javascript|data|vbscript|file):[^\s<>\"'”)\]]+"
+            r"|(?<![@\w.-])(?:[a-z0-9-]{1,63}\.){1,6}"
+            rf"(?:(?:{_TOP_LEVEL})\b(?![\w@-])|(?:{_ALSO_WORDS})(?=/))"
+            r"(?::\d{1,5})?(?:/[^\s<>\"'”)\]]*)?)"
+        )
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
         """Score is 1 when a link to another host was found."""
-        spans = tuple(
-            FlaggedSpan(start=match.start(), end=match.end(), kind="url")
-            for match in self._url.finditer(text)
-            if _host(match.group()) not in policy.allowed_hosts
-        )
-        if not spans:
+        strangers = []
+        for match in self._link.finditer(text):
+            link = match.group().rstrip(_ENDS)
+            if not _allowed(host_of(link), policy.allowed_hosts):
+                strangers.append(FlaggedSpan(start=match.start(), end=match.start() + len(link), kind="url"))
+        if not strangers:
             return Finding(score=0.0)
         return Finding(
             action="redact",
             score=1.0,
             rule_id="host_not_allowed",
-            reason="the answer links to a host that is not the store's",
-            spans=spans,
-            replacements=("[link removed]",) * len(spans),
+            reason=f"{len(strangers)} link(s) to a host that is not the store's",
+            spans=tuple(strangers),
+            replacements=("[link removed]",) * len(strangers),
         )
 
 
-def _host(url: str) -> str | None:
+def host_of(link: str) -> str | None:
+    """Return the host that a browser would go to; None where there is none or it cannot be told.
+
+    Browsers take a backslash for a slash, ignore what stands before an `@`, and a final dot.
+    """
+    plain = link.replace("\\", "/")
+    if "//" not in plain and not re.match(r"(?i)(?:javascript|data|vbscript|file):", plain):
+        plain = "//" + plain
     try:
-        return urlsplit(url).hostname
+        host = urlsplit(plain).hostname
     except ValueError:
         return None
+    return host.rstrip(".").lower() if host else None
+
+
+def _allowed(host: str | None, allowed: tuple[str, ...]) -> bool:
+    # a host outside ASCII may only look like ours
+    return (
+        host is not None
+        and host.isascii()
+        and any(host == own or host.endswith("." + own) for own in allowed)
+    )

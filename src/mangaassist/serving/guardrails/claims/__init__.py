@@ -1,0 +1,1 @@
+"""What an answer claims: typed values and prose, held against what is known."""
