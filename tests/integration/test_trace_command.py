@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from mangaassist.bootstrap.settings import load_settings
 from mangaassist.cli import doctor, trace
+from mangaassist.cli.lineage import show_story
+from mangaassist.control.lineage.story import Story
 from mangaassist.domain.errors import NotFoundError
 from mangaassist.domain.trace import Trace
 from tests.support.spools import fill
@@ -57,7 +59,7 @@ def test_children_stand_below_their_parents_and_failures_are_named() -> None:
         TraceMaker().answered(), "bedrock_generate", status="error", error="DependencyTimeoutError"
     )
     output = io.StringIO()
-    trace.show_trace(failed, link="http://mlflow.test/#/x", console=Console(file=output, width=200))
+    show_story(Story(trace=failed), link="http://mlflow.test/#/x", console=Console(file=output, width=200))
     lines = output.getvalue().splitlines()
     order = [line.split()[0] for line in lines if line.startswith("  ")]
     assert order.index("retrieve_chunks") + 1 == order.index("embed_query")

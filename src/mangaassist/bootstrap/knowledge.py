@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from mangaassist.bootstrap.health import PortHealth
 from mangaassist.bootstrap.settings import Settings
 from mangaassist.bootstrap.store_index import ORIGIN, build_store_index, origin_of, pack_fingerprint
 from mangaassist.domain.errors import ConflictError
+from mangaassist.domain.retrieval import Chunk
 from mangaassist.domain.store_pack import StorePack
 from mangaassist.ports.clock import Clock
 from mangaassist.serving.retrieval.chunking import embedding_text
@@ -63,6 +64,10 @@ class Knowledge:
             policy=self._policy,
             executor=self._executor,
         )
+
+    def chunks_of(self, chunk_ids: Sequence[str]) -> Sequence[Chunk]:
+        """Return what the served generation holds of these ids; unknown ones are left out."""
+        return self._index.get(chunk_ids)
 
     def refresh(self) -> bool:
         """Look for a new generation and for an encoder that has arrived; tell whether anything changed."""

@@ -13,7 +13,9 @@ from mangaassist.cli import (
     doctor,
     guardrails,
     intents,
+    lineage,
     models,
+    replay,
     retrieval,
     store,
     trace,
@@ -52,6 +54,8 @@ typer_app = typer.Typer(
 up.register(typer_app)
 ask.register(typer_app)
 doctor.register(typer_app)
+lineage.register(typer_app)
+replay.register(typer_app)
 typer_app.add_typer(trace.app, name="trace")
 typer_app.add_typer(store.app, name="store")
 typer_app.add_typer(models.app, name="models")

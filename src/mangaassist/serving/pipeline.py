@@ -83,6 +83,11 @@ class ChatPipeline:
         self._services = services
         self._allocator = allocator
 
+    @property
+    def services(self) -> PipelineServices:
+        """What every request shares; a replay reads with it."""
+        return self._services
+
     async def answer(self, request: ChatRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Yield the events of one answer.
 

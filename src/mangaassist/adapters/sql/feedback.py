@@ -13,18 +13,21 @@ from mangaassist.domain.feedback import FeedbackEvent
 from mangaassist.ports.clock import Clock, IdFactory
 
 _ADD: Final = (
-    "INSERT INTO feedback (feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment)"
-    " SELECT :feedback_id, response_id, trace_id, :feedback, :timestamp, :reason_code, :comment"
+    "INSERT INTO feedback"
+    " (feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment, value)"
+    " SELECT :feedback_id, response_id, trace_id, :feedback, :timestamp, :reason_code, :comment, :value"
     " FROM request_records WHERE response_id = :response_id AND owner = :owner AND trace_id = :trace_id"
     " ON CONFLICT DO NOTHING RETURNING feedback_id",
     "INSERT INTO outbox (id, kind, subject_id, payload, created_at)"
     " SELECT :outbox_id, 'feedback', feedback_id, :payload, :created_at"
     " FROM feedback WHERE feedback_id = :feedback_id ON CONFLICT DO NOTHING",
+    "INSERT INTO copy_outbox (kind, subject_id) SELECT 'feedback', feedback_id"
+    " FROM feedback WHERE feedback_id = :feedback_id ON CONFLICT DO NOTHING",
     "SELECT trace_id FROM request_records WHERE response_id = :response_id AND owner = :owner",
 )
 
 _OF_RESPONSE: Final = (
-    "SELECT feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment"
+    "SELECT feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment, value"
     " FROM feedback WHERE response_id = :response_id ORDER BY timestamp, feedback_id"
 )
 
@@ -41,7 +44,7 @@ class SqlFeedbackStore:
         """Store one event durably, if the response is `owner`'s."""
 
         def outcome(results: Sequence[Rows]) -> Literal["stored", "repeated"]:
-            stored, _, visible = results
+            stored, visible = results[0], results[-1]
             if not visible:
                 raise NotFoundError(f"no response {event.response_id!r}")
             if visible[0][0] != event.trace_id:
@@ -63,6 +66,7 @@ class SqlFeedbackStore:
                     "timestamp": timestamp(event.timestamp),
                     "reason_code": event.reason_code,
                     "comment": event.comment,
+                    "value": event.value,
                     "owner": owner,
                     "outbox_id": self._ids.sortable("out"),
                     "payload": orjson.dumps(payload).decode(),
@@ -88,4 +92,5 @@ def _event(row: Row) -> FeedbackEvent:
         timestamp=moment_of(row[4]),
         reason_code=row[5],
         comment=row[6],
+        value=row[7],
     )

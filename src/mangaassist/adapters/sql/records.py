@@ -35,11 +35,52 @@ _SINCE: Final = (
 )
 
 
+_FIND: Final = (
+    f"{SELECT_RECORD} WHERE response_id IN ("
+    "SELECT response_id FROM request_records WHERE response_id = :id"
+    " UNION SELECT response_id FROM request_records WHERE trace_id = :id"
+    " UNION SELECT response_id FROM feedback WHERE feedback_id = :id"
+    " UNION SELECT response_id FROM turns WHERE session_id = :id)"
+    " ORDER BY created_at DESC, response_id DESC LIMIT :limit"
+)
+
+_OF_OWNER: Final = f"{SELECT_RECORD} WHERE owner = :owner ORDER BY created_at DESC LIMIT :limit"
+
+_BETWEEN: Final = (
+    f"{SELECT_RECORD} WHERE created_at >= :since AND created_at < :until"
+    " AND (CAST(:intent AS TEXT) IS NULL OR intent = :intent)"
+    " ORDER BY created_at DESC, response_id DESC LIMIT :limit"
+)
+
+
 class SqlRequestRecords:
-    """Reads request records for other processes: evaluation, monitoring, copies."""
+    """`RequestRecords` in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def find(self, identifier: str, *, limit: int = 20) -> tuple[RequestRecord, ...]:
+        """Return the records of a response, trace, session or feedback id, newest first."""
+        rows = await self._database.read(_FIND, {"id": identifier, "limit": limit})
+        return tuple(decoded_record(row) for row in rows)
+
+    async def of_owner(self, owner: str, *, limit: int = 100) -> tuple[RequestRecord, ...]:
+        """Return the records of one customer or visitor, newest first."""
+        rows = await self._database.read(_OF_OWNER, {"owner": owner, "limit": limit})
+        return tuple(decoded_record(row) for row in rows)
+
+    async def between(
+        self, since: datetime, until: datetime, *, limit: int, intent: str | None = None
+    ) -> tuple[RequestRecord, ...]:
+        """Return the records of a time, `until` excluded, newest first."""
+        parameters: dict[str, Parameter] = {
+            "since": timestamp(since),
+            "until": timestamp(until),
+            "intent": intent,
+            "limit": limit,
+        }
+        rows = await self._database.read(_BETWEEN, parameters)
+        return tuple(decoded_record(row) for row in rows)
 
     async def since(self, since: datetime, *, limit: int, after: str = "") -> tuple[RequestRecord, ...]:
         """Return records by time, oldest first, from `since` on; the next page starts `after` the last one.

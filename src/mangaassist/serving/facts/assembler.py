@@ -13,7 +13,7 @@ from mangaassist.domain.dialogue import Constraints, Reading
 from mangaassist.domain.errors import DependencyError, NotFoundError
 from mangaassist.domain.grounding import AnswerFacts, Passage, SeriesFacts
 from mangaassist.domain.intents import Intent, IntentDecision
-from mangaassist.domain.retrieval import RetrievalResult
+from mangaassist.domain.retrieval import Chunk, RetrievalResult
 from mangaassist.domain.store import Customer, Order, Promotion
 from mangaassist.ports.store_services import Catalog, CustomerDirectory, OrderService, PromotionService
 from mangaassist.serving.dialogue.merging import has_taste
@@ -77,7 +77,11 @@ class FactsAssembler:
             now=now,
             subjects=subjects,
             candidates=found.items,
-            passages=_passages(retrieval),
+            passages=passages_of(
+                [scored.chunk for scored in retrieval.chunks], [scored.score for scored in retrieval.chunks]
+            )
+            if retrieval
+            else (),
             promotions=current,
             expired_promotions=expired,
             orders=orders,
@@ -253,18 +257,17 @@ def _series_scores(retrieval: RetrievalResult | None) -> dict[str, float]:
     return {ref: 1.0 - place / (len(refs) + 1) for place, ref in enumerate(dict.fromkeys(refs))}
 
 
-def _passages(retrieval: RetrievalResult | None) -> tuple[Passage, ...]:
-    if retrieval is None:
-        return ()
+def passages_of(chunks: Sequence[Chunk], scores: Sequence[float]) -> tuple[Passage, ...]:
+    """Return the articles and promotions among retrieved chunks as they may be quoted."""
     return tuple(
         Passage(
-            chunk_id=scored.chunk.chunk_id,
-            kind=scored.chunk.kind,
-            ref=scored.chunk.ref,
-            title=scored.chunk.title,
-            text=passage_text(scored.chunk),
-            score=scored.score,
+            chunk_id=chunk.chunk_id,
+            kind=chunk.kind,
+            ref=chunk.ref,
+            title=chunk.title,
+            text=passage_text(chunk),
+            score=score,
         )
-        for scored in retrieval.chunks
-        if scored.chunk.kind not in ("series", "product")
+        for chunk, score in zip(chunks, scores, strict=True)
+        if chunk.kind not in ("series", "product")
     )

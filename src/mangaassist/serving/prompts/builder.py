@@ -69,7 +69,7 @@ class PromptBuilder:
             system=prepared.system,
             messages=messages,
             limits=prepared.template.limits,
-            prompt_hash=_prompt_hash(prepared.system, messages),
+            prompt_hash=prompt_hash(prepared.system, messages),
             system_prompt_hash=prepared.system_hash,
             template_hash=prepared.template_hash,
             prompt_chars=len(prepared.system) + sum(len(message.text) for message in messages),
@@ -131,7 +131,8 @@ def _render_user(prepared: _Prepared, facts: AnswerFacts, *, turns: int) -> str:
     return _GAPS.sub("\n", text).strip()
 
 
-def _prompt_hash(system: str, messages: tuple[Message, ...]) -> str:
+def prompt_hash(system: str, messages: tuple[Message, ...]) -> str:
+    """Return the SHA-256 of what is sent to a model: the system prefix and the messages with their roles."""
     sent = {"system": system, "messages": [[message.role, message.text] for message in messages]}
     return hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
