@@ -10,11 +10,12 @@ import httpx
 import orjson
 import pytest
 
-from mangaassist.adapters.embedded.trace_backlog import CURSOR, SpoolBacklog
+from mangaassist.adapters.embedded.trace_backlog import SpoolBacklog, cursor_file
 from mangaassist.adapters.mlflow.client import MlflowClient
 from mangaassist.adapters.mlflow.names import attachment_id, mlflow_id
-from mangaassist.adapters.mlflow.shipper import ShippingReport, TraceShipper, ship_feedback
+from mangaassist.adapters.mlflow.shipper import MlflowDestination, ship_feedback
 from mangaassist.domain.trace import Trace
+from mangaassist.jobs.shipping import ShippingReport, TraceShipper
 from tests.support.mlflow_server import MlflowServer
 from tests.support.spools import fill
 from tests.support.stored import make_feedback
@@ -49,7 +50,7 @@ def make() -> TraceMaker:
 
 
 def ship(spool: Path, client: MlflowClient) -> ShippingReport:
-    return TraceShipper(SpoolBacklog(spool), client).ship()
+    return TraceShipper(SpoolBacklog(spool), MlflowDestination(client)).ship()
 
 
 def stored(server: MlflowServer, trace: Trace) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def test_sending_twice_changes_nothing(
     ship(tmp_path, client)
     assert ship_feedback(client, [event]) == [event.feedback_id]
     before = stored(server, trace)
-    (tmp_path / CURSOR).unlink()
+    cursor_file(tmp_path).unlink()
     assert ship(tmp_path, client).shipped == 1
     assert ship_feedback(client, [event]) == [event.feedback_id]
     assert stored(server, trace) == before
@@ -125,11 +126,11 @@ def test_traces_wait_while_the_server_is_down_and_arrive_when_it_is_back(
 ) -> None:
     server.stop()
     traces = fill(tmp_path, make, 3)
-    shipper = TraceShipper(SpoolBacklog(tmp_path), client)
+    shipper = TraceShipper(SpoolBacklog(tmp_path), MlflowDestination(client))
     report = shipper.ship()
     assert report.shipped == 0
     assert report.problem is not None
     server.start()
-    assert shipper.ship() == ShippingReport(shipped=3, verified=1)
+    assert shipper.ship() == ShippingReport(shipped=3, verified=3)
     for trace in traces:
         assert len(stored(server, trace)["spans"]) == len(trace.spans)

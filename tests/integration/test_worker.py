@@ -11,19 +11,25 @@ from random import Random
 
 import httpx
 
-from mangaassist.adapters.embedded.trace_backlog import SpoolBacklog
+from mangaassist.adapters.embedded.trace_backlog import MLFLOW, SpoolBacklog
+from mangaassist.adapters.embedded.trace_keeper import SpoolTraceKeeper
+from mangaassist.adapters.embedded.trace_remote import SpoolRemoteSpanSource
+from mangaassist.adapters.embedded.trace_sweep import sweep_spool
 from mangaassist.adapters.mlflow.client import MlflowClient
-from mangaassist.adapters.mlflow.shipper import TraceShipper, ship_feedback
+from mangaassist.adapters.mlflow.shipper import MlflowDestination, ship_feedback
 from mangaassist.adapters.sql.storage import SqlStorage
 from mangaassist.bootstrap.observability import (
+    Delivery,
     WorkerServices,
     mlflow_trace_url,
     read_worker_status,
+    retention_of,
     worker_status_file,
 )
 from mangaassist.bootstrap.settings import Settings, load_settings
 from mangaassist.domain.trace import Trace
-from mangaassist.jobs.worker import FEEDBACK_GIVE_UP, Worker
+from mangaassist.jobs.feedback_delivery import GIVE_UP
+from mangaassist.jobs.worker import Worker
 from tests.support.fake_mlflow import FakeMlflow
 from tests.support.spools import fill
 from tests.support.stored import make_feedback, make_write
@@ -42,10 +48,19 @@ class Workplace:
         backlog = SpoolBacklog(settings.spool_dir)
         self.worker = Worker(
             WorkerServices(
-                shipper=TraceShipper(backlog, self.client),
+                deliveries=[
+                    Delivery(
+                        name=MLFLOW,
+                        backlog=backlog,
+                        destination=MlflowDestination(self.client),
+                        remote=SpoolRemoteSpanSource(settings.spool_dir),
+                    )
+                ],
+                keeper=SpoolTraceKeeper(settings.spool_dir, clock=make.clock, process_id=2),
                 ship_feedback=lambda events: ship_feedback(self.client, events),
-                sweep=lambda now_s: backlog.sweep(now_s=now_s, retention_s=0, keep_bytes=0),
-                pending_bytes=backlog.pending_bytes,
+                sweep=lambda now_s: sweep_spool(
+                    settings.spool_dir, [backlog], now_s=now_s, retention=retention_of(settings)
+                ),
                 known_experiment_id=lambda: self.client.known_experiment_id,
                 feedback=storage.feedback,
                 outbox=storage.outbox,
@@ -119,7 +134,7 @@ async def test_feedback_whose_trace_never_comes_is_given_up_in_the_end_and_count
         await place.rate(place.make.answered())
         assert await place.worker.run_once() is None
         assert len(await place.storage.outbox.pending(limit=10)) == 1
-        place.make.clock.advance((FEEDBACK_GIVE_UP + timedelta(seconds=1)).total_seconds())
+        place.make.clock.advance((GIVE_UP + timedelta(seconds=1)).total_seconds())
         assert await place.worker.run_once() is None
         assert await place.storage.outbox.pending(limit=10) == ()
         assert place.status()["feedback_unjoined"] == 1

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mangaassist.adapters.embedded.trace_codec import decode_trace, encode_trace
-from mangaassist.adapters.embedded.trace_segments import checksummed, read_line
+from mangaassist.adapters.embedded.trace_segments import checked, checksummed
 from mangaassist.domain.trace import AttributeValue, FinishedSpan, Trace
 
-# what UTF-8 can carry: a lone surrogate is refused by `encode_trace`, see test_trace_spool
+# what UTF-8 can carry: what becomes of a lone surrogate is told in test_trace_spool
 TEXT = st.text(st.characters(codec="utf-8"))
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)
@@ -44,7 +44,15 @@ TRACES = st.builds(
     response_preview=TEXT,
     artifacts=st.dictionaries(TEXT, TEXT),
     sampling_reason=TEXT,
+    sampled=st.booleans(),
+    sampling_weight=FLOAT,
+    remote_parent_id=st.none() | TEXT,
 )
+
+
+def read_line(line: bytes) -> Trace | None:
+    document = checked(line)
+    return decode_trace(document) if document is not None else None
 
 
 @given(TRACES)

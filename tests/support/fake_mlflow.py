@@ -23,6 +23,7 @@ class FakeMlflow:
         self.fault: httpx.Response | Exception | None = None
         self.artifact_fault: httpx.Response | None = None
         self.loses_spans = False
+        self.knows_batch_get = True
         self.calls = 0
 
     def transport(self) -> httpx.MockTransport:
@@ -70,6 +71,16 @@ class FakeMlflow:
                 self.spans[f"tr-{span.trace_id.hex()}"].add(span.span_id.hex())
         return httpx.Response(200)
 
+    def _batch(self, trace_ids: list[str]) -> httpx.Response:
+        if not self.knows_batch_get:
+            return httpx.Response(404, text="<html>no such page</html>")
+        known = [
+            {"trace_info": {"trace_id": trace_id}, "spans": list(self.spans[trace_id])}
+            for trace_id in trace_ids
+            if trace_id in self.spans
+        ]
+        return httpx.Response(200, json={"traces": known})
+
     def _trace(self, request: httpx.Request) -> httpx.Response:
         parts = request.url.path.removeprefix("/api/3.0/mlflow/traces").strip("/").split("/")
         if parts == [""]:
@@ -77,6 +88,8 @@ class FakeMlflow:
             known = self.infos.setdefault(info["trace_id"], {"assessments": []})
             known.update(info)
             return httpx.Response(200, json={"trace": {"trace_info": info}})
+        if parts == ["batchGet"]:
+            return self._batch(request.url.params.get_list("trace_ids"))
         if parts == ["get"]:
             spans = self.spans.get(request.url.params["trace_id"])
             return (

@@ -31,7 +31,7 @@ from mangaassist.domain.intents import Intent
 from mangaassist.domain.store import Customer
 from mangaassist.domain.trace import FinishedSpan, Trace
 from mangaassist.ports.traces import TraceCounters
-from mangaassist.serving.tracing import parse_traceparent
+from mangaassist.domain.trace_context import parse_traceparent
 from mangaassist.web.app import create_app
 from mangaassist.web.identity import CustomerKeys, IdentityService
 from mangaassist.web.limits import ConcurrencyGate, RateLimiter

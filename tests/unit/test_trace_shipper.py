@@ -9,8 +9,9 @@ import pytest
 from mangaassist.adapters.embedded.trace_backlog import SpoolBacklog
 from mangaassist.adapters.mlflow.client import MlflowClient
 from mangaassist.adapters.mlflow.names import attachment_id
-from mangaassist.adapters.mlflow.shipper import MAX_REFUSALS, ShippingReport, TraceShipper, ship_feedback
+from mangaassist.adapters.mlflow.shipper import MlflowDestination, ship_feedback
 from mangaassist.domain.trace import Trace
+from mangaassist.jobs.shipping import MAX_REFUSALS, ShippingReport, TraceShipper
 from tests.support.fake_mlflow import REFUSED_TRACE_ID, FakeMlflow
 from tests.support.spools import fill, open_sink
 from tests.support.stored import make_feedback
@@ -28,7 +29,7 @@ def client(mlflow: FakeMlflow) -> MlflowClient:
 
 
 def shipper_of(directory: Path, client: MlflowClient) -> TraceShipper:
-    return TraceShipper(SpoolBacklog(directory), client)
+    return TraceShipper(SpoolBacklog(directory), MlflowDestination(client))
 
 
 def test_every_waiting_trace_arrives_with_spans_tags_and_documents(
@@ -36,7 +37,7 @@ def test_every_waiting_trace_arrives_with_spans_tags_and_documents(
 ) -> None:
     traces = fill(tmp_path, TraceMaker(), 60)
     report = shipper_of(tmp_path, client).ship()
-    assert report == ShippingReport(shipped=60, verified=2)
+    assert report == ShippingReport(shipped=60, verified=60)
     for trace in traces:
         info = mlflow.infos[f"tr-{trace.trace_id}"]
         assert len(mlflow.spans[f"tr-{trace.trace_id}"]) == len(trace.spans)
@@ -106,7 +107,7 @@ def test_a_refused_trace_is_given_up_after_some_passes_and_its_neighbours_arrive
     shipper = shipper_of(tmp_path, client)
     for _ in range(MAX_REFUSALS - 1):
         assert shipper.ship().problem is not None
-    assert shipper.ship() == ShippingReport(shipped=2, verified=1, rejected=1)
+    assert shipper.ship() == ShippingReport(shipped=2, verified=2, rejected=1)
     assert set(mlflow.spans) == {f"tr-{trace.trace_id}" for trace in good}
 
 

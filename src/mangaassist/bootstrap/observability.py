@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,39 +13,62 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 
 from mangaassist.adapters.embedded.trace_archive import SpoolTraceArchive
-from mangaassist.adapters.embedded.trace_backlog import SpoolBacklog, shipped_offsets
+from mangaassist.adapters.embedded.trace_backlog import MLFLOW, OTLP, SpoolBacklog, shipped_everywhere
+from mangaassist.adapters.embedded.trace_keeper import SpoolTraceKeeper
+from mangaassist.adapters.embedded.trace_remote import SpoolRemoteSpans, SpoolRemoteSpanSource
 from mangaassist.adapters.embedded.trace_spool import SpoolLimits, SpoolTraceSink
+from mangaassist.adapters.embedded.trace_sweep import Retention, Swept, sweep_spool
 from mangaassist.bootstrap.settings import Settings
 from mangaassist.domain.feedback import FeedbackEvent
 from mangaassist.ports.clock import Clock, IdFactory
 from mangaassist.ports.feedback import FeedbackStore
+from mangaassist.ports.traces import TraceDestination, TraceKeeper
 
 if TYPE_CHECKING:
     # the API process imports this module: what only the worker needs stays out of it
-    from mangaassist.adapters.mlflow.shipper import TraceShipper
     from mangaassist.adapters.sql.outbox import SqlOutbox
 
 RETENTION_S = 7 * 86_400.0
-KEEP_BYTES = 512 * 1024 * 1024
-FLUSH_S = 0.5
+KEEP_RATIO = 0.5
+"""How much of the spool's room shipped traces may take before the oldest go."""
+REMOTE_RATIO = 0.1
 
 
 def build_trace_sink(settings: Settings, *, clock: Clock) -> SpoolTraceSink:
     """Return this process's sink; close it when the process ends."""
-    directory = settings.spool_dir
+    directory, destinations = settings.spool_dir, trace_destinations(settings)
     return SpoolTraceSink(
         directory,
         clock=clock,
         process_id=os.getpid(),
-        limits=SpoolLimits(),
-        shipped_offsets=lambda: shipped_offsets(directory),
+        limits=SpoolLimits(max_bytes=settings.trace_spool_mb * 1024 * 1024),
+        shipped_offsets=lambda: shipped_everywhere(directory, destinations),
     )
 
 
-def build_trace_archive(settings: Settings, *, sink: SpoolTraceSink | None = None) -> SpoolTraceArchive:
-    """Return the archive; with this process's `sink`, its newest traces are found too."""
-    flush = (lambda: sink.flush(FLUSH_S)) if sink is not None else (lambda: None)
-    return SpoolTraceArchive(settings.spool_dir, flush=flush)
+def build_trace_archive(settings: Settings) -> SpoolTraceArchive:
+    """Return the archive of this machine's spool."""
+    return SpoolTraceArchive(settings.spool_dir)
+
+
+def build_trace_keeper(settings: Settings, *, clock: Clock) -> SpoolTraceKeeper:
+    """Return what keeps held traces of this machine's spool."""
+    return SpoolTraceKeeper(settings.spool_dir, clock=clock, process_id=os.getpid())
+
+
+def build_remote_spans(settings: Settings, *, clock: Clock) -> SpoolRemoteSpans:
+    """Return what takes in the spans of other services."""
+    return SpoolRemoteSpans(
+        settings.spool_dir,
+        clock=clock,
+        process_id=os.getpid(),
+        max_bytes=int(REMOTE_RATIO * settings.trace_spool_mb * 1024 * 1024),
+    )
+
+
+def trace_destinations(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the places that traces are shipped to."""
+    return (MLFLOW,) if settings.otlp_url is None else (MLFLOW, OTLP)
 
 
 def worker_status_file(settings: Settings) -> Path:
@@ -78,13 +101,23 @@ def mlflow_trace_url(settings: Settings, trace_id: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One destination with what waits for it; each has a cursor of its own."""
+
+    name: str
+    backlog: SpoolBacklog
+    destination: TraceDestination
+    remote: SpoolRemoteSpanSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerServices:
     """Everything the worker uses."""
 
-    shipper: TraceShipper
+    deliveries: Sequence[Delivery]
+    keeper: TraceKeeper
     ship_feedback: Callable[[Iterable[FeedbackEvent]], list[str]]
-    sweep: Callable[[float], int]
-    pending_bytes: Callable[[], int]
+    sweep: Callable[[float], Swept]
     known_experiment_id: Callable[[], str | None]
     feedback: FeedbackStore
     outbox: SqlOutbox
@@ -98,24 +131,60 @@ async def open_worker_services(
 ) -> AsyncIterator[WorkerServices]:
     """Open the worker's services; MLflow may be down."""
     from mangaassist.adapters.mlflow.client import MlflowClient
-    from mangaassist.adapters.mlflow.shipper import TraceShipper, ship_feedback
+    from mangaassist.adapters.mlflow.shipper import MlflowDestination, ship_feedback
     from mangaassist.adapters.sql.storage import SqlStorage
 
-    backlog = SpoolBacklog(settings.spool_dir)
     client = MlflowClient(settings.effective_mlflow_url, experiment=settings.mlflow_experiment)
-    storage = await SqlStorage.open(settings.effective_database_url, clock=clock, ids=ids)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.callback(client.close)
+        destinations: dict[str, TraceDestination] = {MLFLOW: MlflowDestination(client)}
+        if settings.otlp_url is not None:
+            destinations[OTLP] = _open_otlp(settings, settings.otlp_url, stack)
+        deliveries = [_delivery(settings, name, destination) for name, destination in destinations.items()]
+        keeper = build_trace_keeper(settings, clock=clock)
+        stack.callback(keeper.close)
+        storage = await SqlStorage.open(settings.effective_database_url, clock=clock, ids=ids)
+        stack.push_async_callback(storage.close)
         yield WorkerServices(
-            shipper=TraceShipper(backlog, client),
+            deliveries=deliveries,
+            keeper=keeper,
             ship_feedback=lambda events: ship_feedback(client, events),
-            sweep=lambda now_s: backlog.sweep(now_s=now_s, retention_s=RETENTION_S, keep_bytes=KEEP_BYTES),
-            pending_bytes=backlog.pending_bytes,
+            sweep=lambda now_s: sweep_spool(
+                settings.spool_dir,
+                [delivery.backlog for delivery in deliveries],
+                now_s=now_s,
+                retention=retention_of(settings),
+            ),
             known_experiment_id=lambda: client.known_experiment_id,
             feedback=storage.feedback,
             outbox=storage.outbox,
             clock=clock,
             mlflow_url=public_url(settings.effective_mlflow_url),
         )
-    finally:
-        client.close()
-        await storage.close()
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return how long and how much of the spool stays."""
+    return Retention(
+        shipped_s=RETENTION_S,
+        shipped_bytes=int(KEEP_RATIO * settings.trace_spool_mb * 1024 * 1024),
+        held_s=settings.trace_hold_hours * 3_600.0,
+    )
+
+
+def _delivery(settings: Settings, name: str, destination: TraceDestination) -> Delivery:
+    return Delivery(
+        name=name,
+        backlog=SpoolBacklog(settings.spool_dir, destination=name),
+        destination=destination,
+        remote=SpoolRemoteSpanSource(settings.spool_dir),
+    )
+
+
+def _open_otlp(settings: Settings, url: str, stack: AsyncExitStack) -> TraceDestination:
+    from mangaassist.adapters.otlp.destination import OtlpDestination, parse_headers
+
+    headers = settings.otlp_headers.get_secret_value() if settings.otlp_headers else ""
+    destination = OtlpDestination(url, headers=parse_headers(headers))
+    stack.callback(destination.close)
+    return destination

@@ -169,6 +169,7 @@ class Releases:
             budget_policy=configuration.budget_policy,
             cache_min_similarity=configuration.cache.min_similarity,
             cache_ttl_s=configuration.cache.ttl_s,
+            sampling=configuration.sampling_policy,
             prices=configuration.prices_in_force,
         )
 

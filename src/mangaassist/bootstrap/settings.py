@@ -35,6 +35,13 @@ class Settings(BaseSettings):
     mlflow_url: str | None = None
     mlflow_experiment: str = "mangaassist"
 
+    # traces
+    trace_spool_mb: int = Field(default=1_024, ge=1)
+    trace_hold_hours: float = Field(default=24.0, ge=2.0)
+    otlp_url: str | None = None
+    otlp_headers: SecretStr | None = None
+    otlp_ingest_token: SecretStr | None = None
+
     # one override per port; unset means the profile's choice
     database_url: str | None = None
     redis_url: str | None = None

@@ -44,6 +44,7 @@ class ChatRequest:
     page_context: PageContext = field(default_factory=PageContext)
     release_bundle: str | None = None
     traceparent: str | None = None
+    baggage: str | None = None
     channel: Channel = "chat"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mangaassist.domain.trace_context import TraceContext
+
 if TYPE_CHECKING:
     from mangaassist.domain.grounding import AnswerFacts
 
@@ -44,7 +46,8 @@ class GenerationRequest:
 
     `system` is the stable prefix (cacheable by the provider up to its end), `messages` the variable
     rest, oldest first, ending with the user's turn. `facts` holds, typed, exactly what the
-    prompt states as text: the embedded composer answers from it, hosted models ignore it.
+    prompt states as text: the embedded composer answers from it, hosted models ignore it. `context` is the
+    trace that the call belongs to, told to providers that can take it.
     """
 
     model_id: str
@@ -54,6 +57,7 @@ class GenerationRequest:
     limits: AnswerLimits = field(default_factory=AnswerLimits)
     facts: AnswerFacts | None = None
     cache_prefix: bool = False
+    context: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,13 @@ SpanKind = Literal["CHAIN", "TASK", "RETRIEVER", "EMBEDDING", "RERANKER", "PARSE
 AttributeValue = str | int | float | bool | None | tuple[str, ...] | tuple[int, ...] | tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class FinishedSpan:
-    """One step of one request; times are nanoseconds since the epoch."""
+    """One step of one request; times are nanoseconds since the epoch.
+
+    Nobody changes one. It is not declared frozen because that makes building it four times as dear, and every
+    answer builds fourteen and more (`mangaassist bench trace`).
+    """
 
     name: str
     kind: SpanKind
@@ -36,7 +40,9 @@ class Trace:
     """One customer-visible response as it was made; spans in order of their start, root first.
 
     `tags` are those of the trace contract; `artifacts` are named JSON documents kept with the
-    trace (the chunk snapshot). Previews are redacted and at most 500 characters.
+    trace (the chunk snapshot). Previews are redacted and at most 500 characters. A trace that is not
+    `sampled` waits and may still be kept; `sampling_weight` is how many traces it stands for in estimates.
+    `remote_parent_id` is the caller's span where the trace began elsewhere.
     """
 
     trace_id: str
@@ -48,11 +54,24 @@ class Trace:
     response_preview: str
     artifacts: Mapping[str, str] = field(default_factory=dict)
     sampling_reason: str = "all"
+    sampled: bool = True
+    sampling_weight: float = 1.0
+    remote_parent_id: str | None = None
 
     @property
     def root(self) -> FinishedSpan:
         """The span of the whole request."""
         return self.spans[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSpans:
+    """Spans of another service that belong to one of our traces, as they came together."""
+
+    trace_id: str
+    service: str
+    received_at_ns: int
+    spans: tuple[FinishedSpan, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

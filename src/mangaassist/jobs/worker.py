@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -13,33 +13,44 @@ from random import Random
 import orjson
 
 from mangaassist.bootstrap.observability import WorkerServices
-from mangaassist.domain.errors import DependencyError
+from mangaassist.jobs.feedback_delivery import FeedbackDelivery
+from mangaassist.jobs.shipping import ShippingReport, TraceShipper
 
 POLL_S = 1.0
 MAX_BACK_OFF_S = 15.0
 SWEEP_EVERY_S = 300.0
-FEEDBACK_LIMIT = 200
-FEEDBACK_GIVE_UP = timedelta(days=7)
 
 
 @dataclass(slots=True, kw_only=True)
 class WorkerTotals:
-    """What the worker did since it started."""
+    """What the worker did since it started; the figures of traces are those of MLflow."""
 
     shipped: int = 0
     verified: int = 0
     damaged: int = 0
     rejected: int = 0
     without_artifacts: int = 0
+    remote: int = 0
+    kept_later: int = 0
     feedback_shipped: int = 0
     feedback_unjoined: int = 0
     swept_segments: int = 0
+    torn_bytes: int = 0
+
+    def add(self, report: ShippingReport) -> None:
+        """Add what one pass shipped."""
+        self.shipped += report.shipped
+        self.verified += report.verified
+        self.damaged += report.damaged
+        self.rejected += report.rejected
+        self.without_artifacts += report.without_artifacts
+        self.remote += report.remote
 
 
 class Worker:
     """Works in passes until stopped; whatever is down, it waits and tries again.
 
-    Its state is in `status_file` after every pass: for `doctor`, the metrics and the link to MLflow.
+    Its state is in `status_file` after every pass: for `doctor`, `traces status` and the link to MLflow.
     """
 
     def __init__(self, services: WorkerServices, *, status_file: Path, random: Random) -> None:
@@ -51,6 +62,12 @@ class Worker:
         self._failures = 0
         self._started_at = services.clock.now()
         self._next_sweep = self._started_at
+        self._feedback = FeedbackDelivery(services)
+        self._shippers = {
+            delivery.name: TraceShipper(delivery.backlog, delivery.destination, remote=delivery.remote)
+            for delivery in services.deliveries
+        }
+        self._destinations: dict[str, dict[str, object]] = {}
 
     def stop(self) -> None:
         """End after the trace that is being sent."""
@@ -68,53 +85,44 @@ class Worker:
 
     async def run_once(self) -> str | None:
         """Do one pass; return what kept it from finishing."""
+        problems: list[str] = []
         try:
-            problem = await self._ship_traces() or await self._ship_feedback()
+            self._totals.kept_later += await self._feedback.keep_traces(should_stop=self._stop.is_set)
+            # one destination that is down does not hold the others up
+            reports = await asyncio.gather(*(self._ship(name) for name in self._shippers))
+            problems += [report.problem for report in reports if report.problem is not None]
+            # feedback goes to the first destination, MLflow
+            if reports[0].problem is None:
+                problems += await self._deliver_feedback()
         except Exception as error:  # the boundary of the job: it is reported, and tried again
-            problem = f"{type(error).__name__}: {error}"
+            problems.append(f"{type(error).__name__}: {error}")
         self._sweep()
+        problem = "; ".join(problems) or None
         self._write_status("waiting" if problem else "running", problem)
         return problem
 
-    async def _ship_traces(self) -> str | None:
-        report = await asyncio.to_thread(self._services.shipper.ship, should_stop=self._stop.is_set)
-        self._totals.shipped += report.shipped
-        self._totals.verified += report.verified
-        self._totals.damaged += report.damaged
-        self._totals.rejected += report.rejected
-        self._totals.without_artifacts += report.without_artifacts
-        return report.problem
+    async def _ship(self, name: str) -> ShippingReport:
+        report = await asyncio.to_thread(self._shippers[name].ship, should_stop=self._stop.is_set)
+        if name == self._services.deliveries[0].name:
+            self._totals.add(report)
+        earlier = self._destinations.get(name, {"shipped": 0})
+        shipped = int(str(earlier["shipped"])) + report.shipped
+        self._destinations[name] = {"shipped": shipped, "problem": report.problem}
+        return report
 
-    async def _ship_feedback(self) -> str | None:
-        """Attach waiting feedback to its traces; what waits for its trace for a week is given up."""
-        services = self._services
-        now = services.clock.now()
-        for item in await services.outbox.pending(limit=FEEDBACK_LIMIT):
-            if item.kind != "feedback" or self._stop.is_set():
-                continue
-            events = [
-                event
-                for event in await services.feedback.of_response(item.payload["response_id"])
-                if event.feedback_id == item.payload["feedback_id"]
-            ]
-            try:
-                arrived = await asyncio.to_thread(services.ship_feedback, events)
-            except DependencyError as error:
-                return str(error)
-            if len(arrived) == len(events):
-                self._totals.feedback_shipped += len(events)
-            elif now - item.created_at < FEEDBACK_GIVE_UP:
-                continue
-            else:
-                self._totals.feedback_unjoined += 1
-            await services.outbox.done(item.item_id)
-        return None
+    async def _deliver_feedback(self) -> list[str]:
+        report = await self._feedback.deliver(should_stop=self._stop.is_set)
+        self._totals.feedback_shipped += report.shipped
+        self._totals.feedback_unjoined += report.unjoined
+        return [report.problem] if report.problem is not None else []
 
     def _sweep(self) -> None:
         now = self._services.clock.now()
         if now >= self._next_sweep:
             self._next_sweep = now + timedelta(seconds=SWEEP_EVERY_S)
-            self._totals.swept_segments += self._services.sweep(now.timestamp())
+            swept = self._services.sweep(now.timestamp())
+            self._totals.swept_segments += swept.segments
+            self._totals.torn_bytes += swept.torn_bytes
 
     def _pause_s(self) -> float:
         if not self._failures:
@@ -123,7 +131,7 @@ class Worker:
         return self._random.uniform(ceiling / 2, ceiling)
 
     def _write_status(self, state: str, problem: str | None) -> None:
-        services, totals = self._services, self._totals
+        services = self._services
         document = {
             "pid": os.getpid(),
             "state": state,
@@ -132,19 +140,15 @@ class Worker:
             "updated_at": _stamp(services.clock.now()),
             "mlflow_url": services.mlflow_url,
             "experiment_id": services.known_experiment_id(),
-            "pending_bytes": services.pending_bytes(),
-            "shipped": totals.shipped,
-            "verified": totals.verified,
-            "damaged": totals.damaged,
-            "rejected": totals.rejected,
-            "without_artifacts": totals.without_artifacts,
-            "feedback_shipped": totals.feedback_shipped,
-            "feedback_unjoined": totals.feedback_unjoined,
-            "swept_segments": totals.swept_segments,
+            "pending_bytes": services.deliveries[0].backlog.pending_bytes(),
+            "destinations": self._destinations,
+            **asdict(self._totals),
         }
         temporary = self._status_file.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps(document))
-        temporary.replace(self._status_file)
+        # a full disk costs the status, not the worker
+        with contextlib.suppress(OSError):
+            temporary.write_bytes(orjson.dumps(document))
+            temporary.replace(self._status_file)
 
 
 def _stamp(moment: datetime) -> str:

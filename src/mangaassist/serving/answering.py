@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from mangaassist.domain.bundle import ModelChoice
 from mangaassist.domain.chat import AnswerEvent, AnswerReplaced, AnswerToken
@@ -11,6 +12,7 @@ from mangaassist.domain.generation import GenerationFinished, GenerationRequest,
 from mangaassist.ports.text_models import TextModel
 from mangaassist.serving.exchange import Exchange
 from mangaassist.serving.guardrails.streaming import StreamGuard
+from mangaassist.serving.sampling import outgoing_baggage
 from mangaassist.serving.template_answers import fallback_text
 from mangaassist.serving.tracing import Span
 
@@ -29,7 +31,8 @@ async def generate(
     with exchange.recorder.span("bedrock_generate", "LLM") as span:
         _describe_call(span, exchange, request, choice)
         problem: str | None = None
-        stream = model.stream(request)
+        context = exchange.recorder.context(outgoing_baggage(exchange))
+        stream = model.stream(replace(request, context=context))
         try:
             async for event in stream:
                 if isinstance(event, TextDelta):

@@ -18,6 +18,7 @@ from mangaassist.domain.guardrails import GuardrailVerdict
 from mangaassist.domain.intents import IntentDecision
 from mangaassist.domain.prompts import BuiltPrompt
 from mangaassist.domain.retrieval import RetrievalResult
+from mangaassist.domain.sampling import SamplingDecision
 from mangaassist.ports.sessions import SessionContext
 from mangaassist.serving.parts import PipelineParts
 from mangaassist.serving.tracing import TraceRecorder
@@ -73,6 +74,8 @@ class Exchange:
     sources: tuple[SourceRef, ...] = ()
     outcome: str = "abandoned"
     degraded: list[str] = field(default_factory=list)
+    baggage: dict[str, str] = field(default_factory=dict)
+    sampling: SamplingDecision | None = None
 
     def elapsed_ms(self) -> float:
         """Time since the request was accepted."""

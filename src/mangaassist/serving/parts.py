@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mangaassist.domain.budget import BudgetPolicy
 from mangaassist.domain.bundle import ReleaseBundle
 from mangaassist.domain.prices import PriceTable
+from mangaassist.domain.sampling import SamplingPolicy
 from mangaassist.ports.text_models import TextModel
 from mangaassist.serving.guardrails.pipeline import GuardrailPipeline
 from mangaassist.serving.intent.cascade import IntentCascade
@@ -31,4 +32,5 @@ class PipelineParts:
     budget_policy: BudgetPolicy
     cache_min_similarity: float
     cache_ttl_s: float
+    sampling: SamplingPolicy = field(default_factory=SamplingPolicy)
     prices: PriceTable = field(default_factory=PriceTable)

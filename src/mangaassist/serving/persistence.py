@@ -15,6 +15,7 @@ from mangaassist.serving.dialogue.state_changes import after_answer
 from mangaassist.serving.evidence import sealed_capsule, versions_of
 from mangaassist.serving.exchange import Exchange, Understanding
 from mangaassist.serving.presentation import series_in_text
+from mangaassist.serving.sampling import recorded_reason
 
 
 async def persist_response(
@@ -131,6 +132,7 @@ def _record(
         step_ms=exchange.recorder.step_ms(),
         outcome=exchange.outcome,
         service_level=exchange.service_level,
+        sampling_reason=recorded_reason(exchange.sampling),
         deployment_stage=parts.deployment_stage,
         region=region,
         versions=versions_of(parts.bundle, prompt_template=prompt.template_hash[:16] if prompt else None),

@@ -45,6 +45,7 @@ from mangaassist.serving.persistence import answer_of, persist_response
 from mangaassist.serving.presentation import cards_of, sources_of
 from mangaassist.serving.prompting import build_prompt
 from mangaassist.serving.routing import route_intent, select_model
+from mangaassist.serving.sampling import baggage_of, sampling_of
 from mangaassist.serving.template_answers import answer_from_template, fallback_text
 from mangaassist.serving.token_limits import within_reservation
 from mangaassist.serving.tracing import TraceRecorder
@@ -106,6 +107,8 @@ class ChatPipeline:
             started_ns=recorder.now_ns(),
             assignments=allocation.assignments,
         )
+        if request.baggage is not None:
+            exchange.baggage = baggage_of(request.baggage, redact=services.redactor.redact)
         try:
             with recorder.span("handle_message", "CHAIN") as root:
                 root.set(
@@ -123,8 +126,10 @@ class ChatPipeline:
             )
             raise
         finally:
-            await self._settle_budget(exchange)
-            self._hand_over(exchange)
+            try:
+                await self._settle_budget(exchange)
+            finally:
+                self._hand_over(exchange)
         yield AnswerDone(answer=answer)
 
     async def _steps(self, exchange: Exchange) -> AsyncIterator[AnswerEvent]:
@@ -157,6 +162,7 @@ class ChatPipeline:
         async for event in self._guard(exchange):
             yield event
         self._present(exchange)
+        exchange.sampling = sampling_of(exchange, environment=services.environment)
         # both writes go to the database together: one wake-up of its writer
         await asyncio.gather(
             persist_response(
@@ -306,6 +312,7 @@ class ChatPipeline:
                 session_id=request.session_id,
                 request_preview=redact(request.message)[:PREVIEW_CHARS],
                 response_preview=redact(exchange.text)[:PREVIEW_CHARS],
+                sampling=sampling_of(exchange, environment=self._services.environment),
             )
         )
 

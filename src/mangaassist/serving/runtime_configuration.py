@@ -16,6 +16,7 @@ from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.generation import ModelParameters
 from mangaassist.domain.intents import Intent
 from mangaassist.domain.prices import ModelPrice, PriceTable
+from mangaassist.domain.sampling import SamplingPolicy
 
 
 class _Section(BaseModel):
@@ -64,6 +65,24 @@ class _PriceSection(_Section):
     cache_write: float | None = Field(default=None, ge=0)
 
 
+_Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class _TraceSection(_Section):
+    """The share of traces kept by rule; see `domain.sampling`."""
+
+    error: _Rate = 1.0
+    blocked: _Rate = 1.0
+    fallback: _Rate = 1.0
+    escalation: _Rate = 1.0
+    slow: _Rate = 1.0
+    canary: _Rate = 1.0
+    shadow: _Rate = 1.0
+    experiment: _Rate = 1.0
+    ordinary: dict[str, _Rate] = {"prod": 0.1}
+    slow_ms: dict[str, Annotated[float, Field(gt=0)]] = {"llm": 3_000.0}
+
+
 class RuntimeConfiguration(_Section):
     """Everything that an operator may change on a running server."""
 
@@ -77,6 +96,7 @@ class RuntimeConfiguration(_Section):
     models: dict[str, _ModelSection]
     budget: _BudgetSection = _BudgetSection()
     cache: _CacheSection = _CacheSection()
+    traces: _TraceSection = _TraceSection()
 
     @property
     def budget_policy(self) -> BudgetPolicy:
@@ -101,6 +121,16 @@ class RuntimeConfiguration(_Section):
                 )
                 for model, section in self.prices.items()
             },
+        )
+
+    @property
+    def sampling_policy(self) -> SamplingPolicy:
+        """Which traces are kept; what the document leaves out is kept, and slow from a second on."""
+        section = self.traces
+        return SamplingPolicy(
+            **section.model_dump(exclude={"ordinary", "slow_ms"}),
+            ordinary={"default": 1.0, **section.ordinary},
+            slow_ms={"default": 1_000.0, **section.slow_ms},
         )
 
     def model_choices(self) -> dict[str, ModelChoice]:

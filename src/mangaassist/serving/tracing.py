@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
+from mangaassist.domain.sampling import KEEP_ALL, SamplingDecision
 from mangaassist.domain.trace import AttributeValue, FinishedSpan, SpanKind, Trace
+from mangaassist.domain.trace_context import TraceContext, parse_traceparent, remote_parent
 from mangaassist.ports.clock import Clock, IdFactory
 
 _LARGEST_SPAN_ID: Final = 2**64 - 1
+_LEFT: Final = frozenset({"CancelledError", "GeneratorExit", "unfinished"})
 
 
 class Span:
-    """One running step; a context manager that closes itself also when the step throws."""
+    """One running step; a context manager that closes itself also when the step throws.
 
-    __slots__ = (
-        "_recorder",
-        "attributes",
-        "end_ns",
-        "error",
-        "kind",
-        "name",
-        "parent_id",
-        "span_id",
-        "start_ns",
-    )
+    Times are monotonic nanoseconds; 0 is an end that has not come yet.
+    """
+
+    __slots__ = ("_end", "_parent", "_recorder", "_start", "attributes", "error", "kind", "name", "span_id")
 
     def __init__(
         self,
         recorder: TraceRecorder,
         name: str,
         kind: SpanKind,
-        parent_id: str | None,
+        parent: Span | None,
         span_id: str,
-        start_ns: int,
+        start: int,
     ) -> None:
         self._recorder = recorder
         self.name = name
         self.kind = kind
-        self.parent_id = parent_id
+        self._parent = parent
         self.span_id = span_id
-        self.start_ns = start_ns
-        self.end_ns = 0
+        self._start = start
+        self._end = 0
         self.error: str | None = None
         self.attributes: dict[str, AttributeValue] = {}
 
     def set(self, **attributes: AttributeValue) -> None:
         """Add attributes."""
-        self.attributes.update(attributes)
+        if self.attributes:
+            self.attributes.update(attributes)
+        else:
+            self.attributes = attributes
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,7 @@ class Span:
     @property
     def duration_ms(self) -> float:
         """Duration so far, or of the finished step."""
-        return ((self.end_ns or self._recorder.now_ns()) - self.start_ns) / 1e6
+        return ((self._end or self._recorder.monotonic_ns()) - self._start) / 1e6
 
 
 class TraceRecorder:
@@ -73,19 +73,19 @@ class TraceRecorder:
     """
 
     __slots__ = (
-        "_clock",
         "_next_span_id",
         "_offset_ns",
         "_spans",
         "_stack",
         "artifacts",
+        "monotonic_ns",
         "remote_parent_id",
         "tags",
         "trace_id",
     )
 
     def __init__(self, *, clock: Clock, ids: IdFactory, traceparent: str | None = None) -> None:
-        self._clock = clock
+        self.monotonic_ns = clock.monotonic_ns
         # one draw a request, counted on from there: an id has to be unique within its trace only
         self._next_span_id = int(ids.span_id(), 16) or 1
         # one wall-clock reading; everything after it is monotonic, so durations never go backwards
@@ -94,41 +94,38 @@ class TraceRecorder:
         self._stack: list[Span] = []
         remote = parse_traceparent(traceparent)
         self.trace_id = remote[0] if remote else ids.trace_id()
-        self.remote_parent_id = remote[1] if remote else None
+        self.remote_parent_id = remote_parent(remote)
         self.tags: dict[str, str] = {}
         self.artifacts: dict[str, str] = {}
 
     def now_ns(self) -> int:
         """Nanoseconds since the epoch on this trace's monotonic time line."""
-        return self._clock.monotonic_ns() + self._offset_ns
+        return self.monotonic_ns() + self._offset_ns
 
     def span(self, name: str, kind: SpanKind = "TASK", *, parent: Span | None = None) -> Span:
         """Start a step under the innermost open one; with `parent`, beside other open steps."""
-        if parent is not None:
-            span = Span(self, name, kind, parent.span_id, self._span_id(), self.now_ns())
-        else:
-            parent_id = self._stack[-1].span_id if self._stack else None
-            span = Span(self, name, kind, parent_id, self._span_id(), self.now_ns())
-            self._stack.append(span)
-        self._spans.append(span)
-        return span
-
-    def _span_id(self) -> str:
         number = self._next_span_id
         # all zeros is no span id (W3C Trace Context)
         self._next_span_id = (number + 1) & _LARGEST_SPAN_ID or 1
-        return f"{number:016x}"
+        stack = self._stack
+        if parent is not None:
+            span = Span(self, name, kind, parent, f"{number:016x}", self.monotonic_ns())
+        else:
+            span = Span(self, name, kind, stack[-1] if stack else None, f"{number:016x}", self.monotonic_ns())
+            stack.append(span)
+        self._spans.append(span)
+        return span
 
     def finish(self, span: Span) -> None:
         """Close a step and whatever is still open below it."""
-        span.end_ns = self.now_ns()
-        if span in self._stack:
-            while self._stack:
-                top = self._stack.pop()
-                if top is span:
-                    break
-                if not top.end_ns:
-                    top.end_ns = span.end_ns
+        end = span._end = self.monotonic_ns()
+        stack = self._stack
+        if stack and stack[-1] is span:
+            stack.pop()
+        elif span in stack:
+            while (top := stack.pop()) is not span:
+                if not top._end:
+                    top._end = end
                     top.error = top.error or "unfinished"
 
     @property
@@ -136,13 +133,22 @@ class TraceRecorder:
         """The span of the whole request."""
         return self._spans[0]
 
+    def context(self, baggage: Mapping[str, str]) -> TraceContext:
+        """Return the context that a call made now, inside the innermost open step, carries along."""
+        innermost = self._stack[-1] if self._stack else self.root
+        return TraceContext(trace_id=self.trace_id, span_id=innermost.span_id, baggage=baggage)
+
     def step_ms(self) -> dict[str, float]:
         """Durations of the finished steps by name, repeated names added up."""
         out: dict[str, float] = {}
         for span in self._spans[1:]:
-            if span.end_ns:
-                out[span.name] = out.get(span.name, 0.0) + (span.end_ns - span.start_ns) / 1e6
+            if span._end:
+                out[span.name] = out.get(span.name, 0.0) + (span._end - span._start) / 1e6
         return out
+
+    def has_error(self) -> bool:
+        """Whether any step failed; an asker who left is no failure."""
+        return any(span.error and span.error not in _LEFT for span in self._spans)
 
     def trace(
         self,
@@ -151,22 +157,29 @@ class TraceRecorder:
         session_id: str,
         request_preview: str,
         response_preview: str,
-        sampling_reason: str = "all",
+        sampling: SamplingDecision = KEEP_ALL,
     ) -> Trace:
         """Freeze the trace; spans still open are closed now."""
-        now = self.now_ns()
+        now, offset = self.monotonic_ns(), self._offset_ns
         finished = []
-        for span in self._spans:
-            if not span.end_ns:
-                span.end_ns = now
+        for span in tuple(self._spans):
+            end, parent = span._end or now, span._parent
+            if parent is not None:
+                # a thread that nobody waits for any more may still be at work
+                latest = parent._end or now
+                if span._start > latest:
+                    continue
+                if end > latest:
+                    end, span.error = latest, span.error or "unfinished"
+            span._end = end
             finished.append(
                 FinishedSpan(
                     name=span.name,
                     kind=span.kind,
                     span_id=span.span_id,
-                    parent_id=span.parent_id,
-                    start_ns=span.start_ns,
-                    end_ns=span.end_ns,
+                    parent_id=parent.span_id if parent is not None else None,
+                    start_ns=span._start + offset,
+                    end_ns=end + offset,
                     status="error" if span.error else "ok",
                     error=span.error,
                     attributes=span.attributes,
@@ -181,20 +194,8 @@ class TraceRecorder:
             request_preview=request_preview,
             response_preview=response_preview,
             artifacts=self.artifacts,
-            sampling_reason=sampling_reason,
+            sampling_reason=sampling.reason,
+            sampled=sampling.sampled,
+            sampling_weight=sampling.weight,
+            remote_parent_id=self.remote_parent_id,
         )
-
-
-def parse_traceparent(header: str | None) -> tuple[str, str] | None:
-    """Return (trace id, parent span id) of a W3C `traceparent`, or None when absent or malformed."""
-    if header is None:
-        return None
-    parts = header.strip().lower().split("-")
-    if len(parts) < 4 or len(parts[0]) != 2 or parts[0] == "ff" or len(parts[1]) != 32 or len(parts[2]) != 16:
-        return None
-    hexadecimal = set("0123456789abcdef")
-    if not all(set(part) <= hexadecimal for part in parts[:3]):
-        return None
-    if set(parts[1]) == {"0"} or set(parts[2]) == {"0"}:
-        return None
-    return parts[1], parts[2]

@@ -27,6 +27,7 @@ async def chat(request: Request) -> Response:
         body,
         caller.identity,
         traceparent=traceparent_of(request),
+        baggage=request.headers.get("baggage"),
         channel="stream" if streams else "chat",
     )
     handed = caller.headers(secure=request.url.scheme == "https")

@@ -48,7 +48,12 @@ async def completions(request: Request) -> Response:
     session_id = request.headers.get("x-session-id") or _session_of(body.user, caller.identity)
     question = validated(ChatBody, {"message": _question(body), "session_id": session_id})
     asked = chat_request(
-        services, question, caller.identity, traceparent=traceparent_of(request), channel="completions"
+        services,
+        question,
+        caller.identity,
+        traceparent=traceparent_of(request),
+        baggage=request.headers.get("baggage"),
+        channel="completions",
     )
     handed = caller.headers(secure=request.url.scheme == "https")
     created = int(services.clock.now().timestamp())

@@ -6,8 +6,8 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mangaassist.domain.trace_context import parse_traceparent, started_here
 from mangaassist.ports.clock import IdFactory
-from mangaassist.serving.tracing import parse_traceparent
 from mangaassist.web.problems import problem_of, problem_response, refuse
 from mangaassist.web.services import WebServices
 
@@ -42,7 +42,7 @@ def trace_id_in(traceparent: str) -> str:
 
 def new_traceparent(ids: IdFactory) -> str:
     """Return a fresh trace context."""
-    return f"00-{ids.trace_id()}-{ids.span_id()}-01"
+    return started_here(ids.trace_id())
 
 
 class Edge:

@@ -109,7 +109,13 @@ def _check_origin(connection: HTTPConnection, allowed_origins: tuple[str, ...]) 
 
 
 def chat_request(
-    services: WebServices, body: ChatBody, identity: Identity, *, traceparent: str, channel: Channel
+    services: WebServices,
+    body: ChatBody,
+    identity: Identity,
+    *,
+    traceparent: str,
+    channel: Channel,
+    baggage: str | None = None,
 ) -> ChatRequest:
     """Return the domain request; 422 for a message over the limit."""
     limit = services.limits.max_message_chars
@@ -126,5 +132,6 @@ def chat_request(
         if page
         else PageContext(),
         traceparent=traceparent,
+        baggage=baggage,
         channel=channel,
     )

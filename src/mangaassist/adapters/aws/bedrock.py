@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from mangaassist.domain.generation import (
     TokenUsage,
 )
 from mangaassist.domain.token_estimates import estimated_usage
+from mangaassist.domain.trace_context import TraceContext
 
 try:
     from aiobotocore.config import AioConfig
@@ -31,6 +33,9 @@ except ImportError as error:
     raise ConfigurationError("`aiobotocore` is not installed; install the `aws` extra") from error
 
 PROVIDER: Final = "bedrock"
+# what Converse accepts in `requestMetadata`
+_METADATA: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
+_MOST_METADATA: Final = 16
 
 _STOP_REASONS: Final[Mapping[str, StopReason]] = {
     "end_turn": "end_turn",
@@ -271,7 +276,19 @@ def converse_arguments(request: GenerationRequest) -> dict[str, Any]:
         if request.cache_prefix:
             system.append({"cachePoint": {"type": "default"}})
         arguments["system"] = system
+    if request.context is not None:
+        arguments["requestMetadata"] = _metadata(request.context)
     return arguments
+
+
+def _metadata(context: TraceContext) -> dict[str, str]:
+    """Return what the invocation log keeps beside the call: Bedrock takes no headers of ours."""
+    members = {"trace_id": context.trace_id, **context.baggage}
+    return {
+        key: value
+        for key, value in list(members.items())[:_MOST_METADATA]
+        if _METADATA.fullmatch(key) and _METADATA.fullmatch(value)
+    }
 
 
 def _alternating_messages(request: GenerationRequest) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from mangaassist.domain.errors import (
     DependencyUnavailableError,
 )
 from mangaassist.domain.feedback import FeedbackEvent
-from mangaassist.domain.trace import Trace
+from mangaassist.domain.trace import RemoteSpans, Trace
 
 _ARTIFACT_SCHEME: Final = "mlflow-artifacts:/"
 
@@ -59,10 +59,10 @@ class MlflowClient:
         """Resolve the experiment again at the next use: it may have been deleted, or the server replaced."""
         self._experiment_id = None
 
-    def send_spans(self, traces: Sequence[Trace]) -> None:
+    def send_spans(self, traces: Sequence[Trace], remote: Sequence[RemoteSpans] = ()) -> None:
         """Export the spans of a batch, all or none; sending them again changes nothing."""
         try:
-            content = export_request(traces)
+            content = export_request(traces, remote)
         except ValueError as error:
             raise DependencyRejectedError(f"not a trace that OTLP can carry: {error}") from error
         self._call(
@@ -93,6 +93,7 @@ class MlflowClient:
             "trace_metadata": {
                 "mlflow.trace.session": trace.session_id,
                 "sampling_reason": trace.sampling_reason,
+                "sampling_weight": f"{trace.sampling_weight:g}",
             },
             "tags": {**trace.tags, **artifact_uris, "mlflow.traceName": trace.root.name},
         }
@@ -140,6 +141,30 @@ class MlflowClient:
         """Return how many spans are stored; raises `DependencyRejectedError` for an unknown trace."""
         answer = self._call("GET", "/api/3.0/mlflow/traces/get", params={"trace_id": mlflow_id(trace_id)})
         return len(orjson.loads(answer.content)["trace"].get("spans", []))
+
+    def span_counts(self, trace_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many spans are stored of every trace, read in one call.
+
+        A server that does not know that call tells of the last trace only.
+        """
+        try:
+            answer = self._call(
+                "GET",
+                "/api/3.0/mlflow/traces/batchGet",
+                params={"trace_ids": [mlflow_id(trace_id) for trace_id in trace_ids]},
+            )
+        except (DependencyRejectedError, DependencyUnavailableError):
+            return {trace_ids[-1]: self._span_count_or_none(trace_ids[-1])}
+        counts = dict.fromkeys(trace_ids, 0)
+        for trace in orjson.loads(answer.content).get("traces", []):
+            counts[trace["trace_info"]["trace_id"].removeprefix("tr-")] = len(trace.get("spans", []))
+        return counts
+
+    def _span_count_or_none(self, trace_id: str) -> int:
+        try:
+            return self.span_count(trace_id)
+        except DependencyRejectedError:
+            return 0
 
     def trace_info(self, trace_id: str) -> dict[str, Any]:
         """Return the stored trace info; raises `DependencyRejectedError` for an unknown trace."""

@@ -10,14 +10,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from mangaassist.adapters.mlflow.names import attachment_reference
-from mangaassist.domain.trace import FinishedSpan, Trace
+from mangaassist.domain.trace import FinishedSpan, RemoteSpans, Trace
 
 PROMPT_SPAN = "build_prompt"
 """The span that the documents of a trace (the chunk snapshot) belong to."""
 
 
-def export_request(traces: Sequence[Trace]) -> bytes:
-    """Return the serialised OTLP request for a batch of traces."""
+def export_request(traces: Sequence[Trace], remote: Sequence[RemoteSpans] = ()) -> bytes:
+    """Return the serialised OTLP request for a batch of traces and what other services told of some."""
     request = ExportTraceServiceRequest()
     spans = request.resource_spans.add().scope_spans.add().spans
     for trace in traces:
@@ -33,6 +33,9 @@ def export_request(traces: Sequence[Trace]) -> bytes:
                 message.attributes.append(_attribute("mlflow.spanOutputs", {"text": trace.response_preview}))
             if inputs:
                 message.attributes.append(_attribute("mlflow.spanInputs", inputs))
+    for received in remote:
+        for span in received.spans:
+            _fill(spans.add(), span, bytes.fromhex(received.trace_id))
     return bytes(request.SerializeToString())
 
 

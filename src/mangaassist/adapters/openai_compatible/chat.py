@@ -78,7 +78,9 @@ class OpenAICompatibleTextModel:
 
     async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationEvent]:
         """Generate as a stream; see `TextModel` for what is promised."""
-        response = await self._http.post("/chat/completions", headers=self._headers, body=self._body(request))
+        response = await self._http.post(
+            "/chat/completions", headers=self._headers + _trace_headers(request), body=self._body(request)
+        )
         parser = ChatStreamParser()
         try:
             if response.status != 200:
@@ -121,6 +123,12 @@ class OpenAICompatibleTextModel:
             return orjson.dumps(body)
         except TypeError as error:
             raise DependencyRejectedError(f"the prompt cannot be sent as JSON: {error}") from error
+
+
+def _trace_headers(request: GenerationRequest) -> str:
+    """Return the header lines that join the endpoint's spans to our trace."""
+    headers = request.context.headers() if request.context is not None else {}
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 async def _next_data(response: HttpResponse, parser: ChatStreamParser) -> bytes:

@@ -11,7 +11,9 @@ import orjson
 
 from mangaassist.adapters.sql.database import Database, Write, moment_of
 
-_PENDING: Final = "SELECT id, kind, payload, created_at FROM outbox ORDER BY id LIMIT :limit"
+_PENDING: Final = (
+    "SELECT id, kind, payload, created_at FROM outbox WHERE id > :after ORDER BY id LIMIT :limit"
+)
 _DONE: Final = ("DELETE FROM outbox WHERE id = :id",)
 
 
@@ -31,9 +33,9 @@ class SqlOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def pending(self, *, limit: int) -> tuple[OutboxItem, ...]:
-        """Return the oldest items."""
-        rows = await self._database.read(_PENDING, {"limit": limit})
+    async def pending(self, *, limit: int, after: str = "") -> tuple[OutboxItem, ...]:
+        """Return the oldest items; with `after`, those that follow the item of that id."""
+        rows = await self._database.read(_PENDING, {"limit": limit, "after": after})
         return tuple(
             OutboxItem(
                 item_id=row[0], kind=row[1], payload=orjson.loads(row[2]), created_at=moment_of(row[3])
