@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mangaassist.control.training.calibration import CalibrationTargets, calibrate
 from mangaassist.control.training.ridge import GaussianLandmarks, RidgeFit, fit_ridge
 from mangaassist.domain.errors import InvalidRequestError
-from mangaassist.serving.intent.artifact import IntentArtifact, calibration_record, quantised
+from mangaassist.serving.array_files import quantised
+from mangaassist.serving.intent.artifact import IntentArtifact, calibration_record
 from mangaassist.serving.intent.features import (
     BUCKETS,
     CHARACTER_BUCKETS,
