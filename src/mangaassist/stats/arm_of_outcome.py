@@ -53,19 +53,17 @@ def log_e_harm(
     failures are read, which loses nothing where failures are rare. Harm is shown at level alpha when the
     value reaches ln(1 / alpha), whenever that happens.
     """
-    total = 0.0
-    for stage in stages:
-        treatment, control = stage.treatment, stage.control
-        total += float(
-            log_e_share(treatment.failures, control.failures, share=stage.share, strength=failure_strength)
-        )
-        if success_strength is not None:
-            total += float(
-                log_e_share(
-                    control.successes, treatment.successes, share=1.0 - stage.share, strength=success_strength
-                )
-            )
-    return total
+    if not stages:
+        return 0.0
+    share = np.array([stage.share for stage in stages])
+    failures = np.array([stage.treatment.failures for stage in stages], dtype=np.float64)
+    control_failures = np.array([stage.control.failures for stage in stages], dtype=np.float64)
+    total = log_e_share(failures, control_failures, share=share, strength=failure_strength).sum()
+    if success_strength is not None:
+        successes = np.array([stage.treatment.successes for stage in stages], dtype=np.float64)
+        control_successes = np.array([stage.control.successes for stage in stages], dtype=np.float64)
+        total += log_e_share(control_successes, successes, share=1.0 - share, strength=success_strength).sum()
+    return float(total)
 
 
 def anytime_p(log_e: float) -> float:

@@ -28,6 +28,7 @@ Floats = npt.NDArray[np.float64]
 Numbers = float | Floats
 
 MIN_UNITS = 100
+_LOG_COUNTS = np.arange(0.0, math.log(1e12), 0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,23 +141,12 @@ def half_width(
     return np.asarray(np.sqrt(variance * 2.0 * spread / (count * count * tuning) * boundary))
 
 
-def count_until(
-    margin: float, *, variance: float, alpha: float, planned_count: float, one_sided: bool = True
-) -> float | None:
-    """Return the count at which the half-width falls to `margin`; None where it never does.
-
-    Solved by bisection on the logarithm of the count, which the half-width falls with.
-    """
-    if margin <= 0.0:
-        return None
-    low, high = 0.0, 12.0 * math.log(10.0)
-    for _ in range(60):
-        middle = (low + high) / 2
-        reached = half_width(
-            variance, math.exp(middle), alpha=alpha, planned_count=planned_count, one_sided=one_sided
-        )
-        low, high = (low, middle) if reached <= margin else (middle, high)
-    return math.exp(high)
+def count_until(margin: float, *, variance: float, alpha: float, planned_count: float) -> float | None:
+    """Return the count at which the one-sided half-width falls to `margin`, to 1 %; None if never."""
+    counts = np.exp(_LOG_COUNTS)
+    widths = half_width(variance, counts, alpha=alpha, planned_count=planned_count, one_sided=True)
+    reached = np.flatnonzero(widths <= margin)
+    return float(counts[reached[0]]) if len(reached) else None
 
 
 def _squared_error(phase: Phase) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+import numpy.typing as npt
+from scipy import stats
 
 from mangaassist.stats.outcome import CannotCompute, Reason
 
@@ -52,14 +54,14 @@ def log_e_sample_ratio(phases: Sequence[ArmCounts], *, strength: float = PRIOR_S
         counts, weights = _weighted(arms)
         if counts.sum() < sum(arms.counts):
             return float("inf")
-        prior = strength * weights
-        mixed = special.gammaln(prior + counts) - special.gammaln(prior)
-        size = special.gammaln(strength + counts.sum()) - special.gammaln(strength)
-        total += float((mixed - counts * np.log(weights)).sum() - size)
+        total -= math.lgamma(strength + counts.sum()) - math.lgamma(strength)
+        for count, weight in zip(counts.tolist(), weights.tolist(), strict=True):
+            total += math.lgamma(strength * weight + count) - math.lgamma(strength * weight)
+            total -= count * math.log(weight)
     return total
 
 
-def _weighted(arms: ArmCounts) -> tuple[np.ndarray, np.ndarray]:
+def _weighted(arms: ArmCounts) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return counts and normalised weights of the arms that can have units."""
     weights = np.asarray(arms.weights, dtype=np.float64)
     counts = np.asarray(arms.counts, dtype=np.float64)

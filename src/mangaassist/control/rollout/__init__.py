@@ -1,0 +1,1 @@
+"""Staged rollouts: the policy as data, and the decision from sufficient statistics."""
