@@ -1,0 +1,1 @@
+"""Aggregation of large files by DuckDB, in this process."""
