@@ -27,6 +27,7 @@ def krippendorff_alpha(
     level: Level,
     random: Random,
     confidence: float = 0.95,
+    resamples: int = RESAMPLES,
 ) -> IntervalEstimate | CannotCompute:
     """Return alpha and its percentile interval; one row a rater, one column an item, None not rated.
 
@@ -40,9 +41,9 @@ def krippendorff_alpha(
     if alpha is None:
         detail = "all ratings are equal: there is no disagreement to compare with chance"
         return CannotCompute(reason=Reason.NO_VARIATION, detail=detail)
-    weights = resampling_weights(len(counts), random=random)
+    weights = resampling_weights(len(counts), random=random, resamples=resamples)
     draws = [draw for row in weights if (draw := disagreement.alpha(row)) is not None]
-    if len(draws) < (1.0 - _MOST_UNDEFINED) * RESAMPLES:
+    if len(draws) < (1.0 - _MOST_UNDEFINED) * resamples:
         detail = "nearly all ratings are equal: too few items differ for an interval"
         return CannotCompute(reason=Reason.NO_VARIATION, detail=detail)
     below, above = tails(confidence, "two-sided")

@@ -81,7 +81,7 @@ def _scores(n: int, gained: Integers, lost: Integers, null: float) -> Floats:
     """Return Tango's statistic of many tables of `n` pairs."""
     gap = (gained - lost) / n - null
     variance = constrained_variance(gained / n, lost / n, null) / n
-    limit = np.where(gap == 0.0, 0.0, np.copysign(np.inf, gap))
+    limit = np.where(np.abs(gap) < 1e-12, 0.0, np.copysign(np.inf, gap))
     scores: Floats = np.divide(gap, np.sqrt(np.maximum(variance, 0.0)), out=limit, where=variance > 0.0)
     return scores
 

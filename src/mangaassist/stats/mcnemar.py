@@ -120,7 +120,7 @@ def tango_statistic(pairs: PairedCounts, null: float) -> float:
     gap = pairs.difference - null
     variance = float(constrained_variance(pairs.gained / pairs.n, pairs.lost / pairs.n, null)) / pairs.n
     if variance <= 0.0:
-        return 0.0 if gap == 0.0 else math.copysign(math.inf, gap)
+        return 0.0 if abs(gap) < 1e-12 else math.copysign(math.inf, gap)
     return gap / math.sqrt(variance)
 
 
