@@ -7,11 +7,16 @@ from pathlib import Path
 import yaml
 
 from mangaassist.domain.errors import ConfigurationError
+from mangaassist.domain.personal_data import RedactionPolicy
+from mangaassist.ports.personal_data import PersonalDataDetector
 from mangaassist.ports.store_services import Catalog
+from mangaassist.serving.guardrails.answer_privacy import AnswerPrivacy
 from mangaassist.serving.guardrails.claims.checking import ClaimChecker
+from mangaassist.serving.guardrails.context import GuardrailContext
+from mangaassist.serving.guardrails.personal_data.forms import fixed_form_rules
 from mangaassist.serving.guardrails.pipeline import GuardrailPipeline
 from mangaassist.serving.guardrails.redaction import Redactor
-from mangaassist.serving.guardrails.ruleset import Ruleset, parse_ruleset
+from mangaassist.serving.guardrails.ruleset import Ruleset, StagePolicy, parse_ruleset
 from mangaassist.serving.guardrails.stages.claim_stages import (
     AsinValidationStage,
     FactValidationStage,
@@ -41,11 +46,17 @@ def load_ruleset(path: Path) -> Ruleset:
     return parse_ruleset(content)
 
 
-def build_guardrails(ruleset: Ruleset, *, catalog: Catalog) -> GuardrailPipeline:
+def build_guardrails(
+    ruleset: Ruleset,
+    *,
+    catalog: Catalog,
+    redactor: Redactor | None = None,
+    detector: PersonalDataDetector | None = None,
+) -> GuardrailPipeline:
     """Return the pipeline with every stage under the ruleset."""
-    competitors = ruleset.stages.get("competitor_filter")
-    stream_rules = StreamRules(competitors.names if competitors and competitors.mode == "enforce" else ())
+    redactor = redactor or Redactor()
     claims = ClaimChecker(catalog)
+    competitors = ruleset.stages.get("competitor_filter")
     return GuardrailPipeline(
         (
             InputLengthStage(),
@@ -54,13 +65,39 @@ def build_guardrails(ruleset: Ruleset, *, catalog: Catalog) -> GuardrailPipeline
             AsinValidationStage(claims),
             PriceValidationStage(claims),
             FactValidationStage(claims),
-            PiiDetectionStage(),
+            PiiDetectionStage(redactor.finder.fixed_forms, policy=redactor.policy, detector=detector),
             CompetitorFilterStage(StreamRules(competitors.names if competitors else ())),
             UrlValidationStage(),
             GroundingCheckStage(),
             FormatValidationStage(),
         ),
         ruleset,
-        stream_rules,
-        redact=Redactor().redact,
+        stream_rules(ruleset),
+        redact=redactor.redact,
+        stream_replacement=lambda context: stream_privacy(ruleset, context, policy=redactor.policy),
     )
+
+
+def stream_rules(ruleset: Ruleset) -> StreamRules:
+    """Return what the ruleset enforces while an answer streams: names, personal data, links."""
+    competitors = _enforced(ruleset, "competitor_filter")
+    guarded = _enforced(ruleset, "pii_detection") or _enforced(ruleset, "url_validation")
+    return StreamRules(
+        competitors.names if competitors is not None else (),
+        fixed_form_rules() if guarded is not None else (),
+    )
+
+
+def stream_privacy(ruleset: Ruleset, context: GuardrailContext, *, policy: RedactionPolicy) -> AnswerPrivacy:
+    """Return what becomes of what those rules find in one answer."""
+    return AnswerPrivacy(
+        context,
+        policy=policy,
+        stage=_enforced(ruleset, "pii_detection"),
+        links=_enforced(ruleset, "url_validation"),
+    )
+
+
+def _enforced(ruleset: Ruleset, stage: str) -> StagePolicy | None:
+    policy = ruleset.stages.get(stage)
+    return policy if policy is not None and policy.mode == "enforce" else None

@@ -11,6 +11,7 @@ from mangaassist.domain.errors import DependencyError
 from mangaassist.domain.generation import GenerationFinished, GenerationRequest, TextDelta
 from mangaassist.ports.text_models import TextModel
 from mangaassist.serving.exchange import Exchange
+from mangaassist.serving.guarding import guard_context
 from mangaassist.serving.guardrails.streaming import StreamGuard
 from mangaassist.serving.sampling import outgoing_baggage
 from mangaassist.serving.template_answers import fallback_text
@@ -25,8 +26,9 @@ async def generate(
     A failing provider or a violation inside the stream ends in the fallback template of the intent,
     as a `replace` where text has been shown already.
     """
-    guard = exchange.parts.guardrails.stream_guard()
+    guard = exchange.parts.guardrails.stream_guard(guard_context(exchange))
     pieces: list[str] = []
+    shown: list[str] = []
     exchange.generation, exchange.choice = request, choice
     with exchange.recorder.span("bedrock_generate", "LLM") as span:
         _describe_call(span, exchange, request, choice)
@@ -39,6 +41,7 @@ async def generate(
                     pieces.append(event.text)
                     released = guard.feed(event.text)
                     if released:
+                        shown.append(released)
                         exchange.streamed = True
                         yield AnswerToken(text=released)
                     if guard.violation is not None:
@@ -55,11 +58,13 @@ async def generate(
             if close is not None:
                 await close()
         exchange.model_ms = span.duration_ms
-        span.set(time_to_first_token_ms=exchange.time_to_first_token_ms)
+        span.set(
+            time_to_first_token_ms=exchange.time_to_first_token_ms, redactions_in_stream=guard.redactions
+        )
     if exchange.finished is not None:
         exchange.raw_text = "".join(pieces)
     if problem is None:
-        async for last in _finish(exchange, guard, "".join(pieces)):
+        async for last in _finish(exchange, guard, "".join(shown)):
             yield last
         return
     exchange.degraded.append(f"generation: {problem}")
@@ -70,8 +75,8 @@ async def generate(
 
 
 async def _finish(exchange: Exchange, guard: StreamGuard, text: str) -> AsyncIterator[AnswerEvent]:
-    exchange.text = text
     rest = guard.finish()
+    exchange.text = text + rest
     if guard.violation is not None:
         exchange.degraded.append(f"generation: guardrail:{guard.violation}")
         exchange.outcome = "fallback"

@@ -13,7 +13,7 @@ from mangaassist.serving.guardrails.context import GuardrailContext
 async def check_message(exchange: Exchange) -> GuardrailVerdict:
     """Run the input stages; a blocked message is never classified, retrieved for or generated from."""
     verdict = await exchange.parts.guardrails.run(
-        "input", exchange.request.message, _context(exchange), trace=exchange.recorder
+        "input", exchange.request.message, guard_context(exchange), trace=exchange.recorder
     )
     exchange.input_verdict = verdict
     return verdict
@@ -25,7 +25,7 @@ async def screen_chunks(exchange: Exchange) -> None:
     if retrieval is None or not retrieval.chunks or not guardrails.has_stages("retrieved"):
         return
     texts = [scored.chunk.text for scored in retrieval.chunks]
-    verdicts = await guardrails.screen(texts, _context(exchange), trace=exchange.recorder)
+    verdicts = await guardrails.screen(texts, guard_context(exchange), trace=exchange.recorder)
     exchange.chunk_verdicts = verdicts
     kept = [
         scored
@@ -43,13 +43,14 @@ async def screen_chunks(exchange: Exchange) -> None:
 async def check_answer(exchange: Exchange) -> GuardrailVerdict:
     """Run the output stages over the whole answer, whichever handler made it."""
     verdict = await exchange.parts.guardrails.run(
-        "output", exchange.text, _context(exchange), trace=exchange.recorder
+        "output", exchange.text, guard_context(exchange), trace=exchange.recorder
     )
     exchange.output_verdict = verdict
     return verdict
 
 
-def _context(exchange: Exchange) -> GuardrailContext:
+def guard_context(exchange: Exchange) -> GuardrailContext:
+    """Return what the stages may look at besides the text, as far as it is known by now."""
     request, understood = exchange.request, exchange.understood
     return GuardrailContext(
         locale=request.page_context.locale,

@@ -12,7 +12,7 @@ from mangaassist.serving.guardrails.context import GuardrailContext
 from mangaassist.serving.guardrails.ruleset import Ruleset, StagePolicy
 from mangaassist.serving.guardrails.splicing import splice
 from mangaassist.serving.guardrails.stage import Finding, GuardrailStage
-from mangaassist.serving.guardrails.streaming import StreamGuard, StreamRules
+from mangaassist.serving.guardrails.streaming import Replacement, StreamGuard, StreamRules
 from mangaassist.serving.tracing import Span, TraceRecorder
 
 PREVIEW_CHARS = 500
@@ -40,6 +40,7 @@ class GuardrailPipeline:
         stream_rules: StreamRules,
         *,
         redact: Callable[[str], str],
+        stream_replacement: Callable[[GuardrailContext], Replacement] | None = None,
     ) -> None:
         known = {stage.name for stage in stages}
         unknown = sorted(set(ruleset.stages) - known)
@@ -54,6 +55,7 @@ class GuardrailPipeline:
         self._version = ruleset.version
         self._stream_rules = stream_rules
         self._redact = redact
+        self._stream_replacement = stream_replacement
 
     @property
     def version(self) -> str:
@@ -65,9 +67,10 @@ class GuardrailPipeline:
         """The ruleset itself."""
         return self._ruleset
 
-    def stream_guard(self) -> StreamGuard:
+    def stream_guard(self, context: GuardrailContext) -> StreamGuard:
         """Return a fresh guard for one streamed answer."""
-        return StreamGuard(self._stream_rules)
+        replacement = self._stream_replacement(context) if self._stream_replacement else None
+        return StreamGuard(self._stream_rules, replacement)
 
     def has_stages(self, phase: Phase) -> bool:
         """Whether any stage of a phase is on."""

@@ -1,93 +1,146 @@
-"""The stream guard: releases only text that cannot be the beginning of a forbidden name.
+"""The stream guard: releases only text that no continuation can turn into a part of a match.
 
-Exact for literal names: held back is the longest suffix that some continuation could turn into a
-match, so that a violation is seen before its first character is shown.
+After each piece everything before the leftmost *viable prefix* (a suffix of what is held that some
+continuation completes to a match) is decided, and nothing after it is. So released text never belongs
+to a match, and verdict and text are those of the whole text however it was cut into pieces.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+from mangaassist.domain.guardrails import FlaggedSpan
+from mangaassist.serving.guardrails.scanning import (
+    CONTEXT_CHARS,
+    Judgement,
+    ScanRule,
+    ScanRules,
+    name_rule,
+)
+
+Replacement = Callable[[str, str], str | None]
+"""Takes a kind and the text found; returns what stands in its place, or None to let it stand."""
 
 
-class StreamRules:
-    """Forbidden names, compiled once and shared by all streams."""
+class StreamRules(ScanRules):
+    """What a stream is guarded against: names that block, and further rules; shared by all streams."""
 
-    __slots__ = ("longest", "pattern", "prefixes")
+    __slots__ = ()
 
-    def __init__(self, names: Iterable[str]) -> None:
-        lowered = sorted({name.lower() for name in names if name}, key=lambda name: (-len(name), name))
-        self.prefixes = frozenset(name[:end] for name in lowered for end in range(1, len(name) + 1))
-        self.longest = max((len(name) for name in lowered), default=0)
-        alternatives = "|".join(re.escape(name) for name in lowered)
-        # a match needs its next character: at the end of the buffer it stays undecided and held back
-        self.pattern = re.compile(rf"(?<!\w)(?:{alternatives})(?=\W)") if lowered else None
+    def __init__(self, names: Iterable[str] = (), rules: Sequence[ScanRule] = ()) -> None:
+        super().__init__([*(name_rule(name) for name in dict.fromkeys(names) if name), *rules])
 
 
 class StreamGuard:
-    """Guards one stream; not shared between streams."""
+    """Guards one stream; not shared between streams.
 
-    __slots__ = ("_before", "_held", "_rules", "violation")
+    `violation` names the rule that blocked: from then on nothing is released. `redactions` counts what
+    was replaced.
+    """
 
-    def __init__(self, rules: StreamRules) -> None:
+    __slots__ = ("_before", "_held", "_replacement", "_rules", "redactions", "violation")
+
+    def __init__(self, rules: ScanRules, replacement: Replacement | None = None) -> None:
         self._rules = rules
-        self._held = ""
-        self._before = " "  # the last released character: decides whether a word begins at the buffer's start
+        self._replacement = replacement or _by_kind
+        self._held = b""
+        self._before = ""  # the original text before `_held`, as much as a judge may see
         self.violation: str | None = None
+        self.redactions = 0
+
+    @property
+    def held_chars(self) -> int:
+        """How many characters wait for what follows."""
+        return len(self._held.decode())
 
     def feed(self, text: str) -> str:
         """Take a piece of the stream and return what may be shown now; nothing after a violation."""
         if self.violation is not None:
             return ""
-        self._held += text
-        if self._rules.pattern is None:
-            return self._release(len(self._held))
-        return self._advance(self._held)
+        self._held += text.encode()
+        return self._advance(final=False)
 
     def finish(self) -> str:
-        """Return the rest; the end of the text counts as the end of a word."""
-        if self.violation is not None:
+        """Return the rest: the end of the text decides what was open."""
+        if self.violation is not None or not self._held:
             return ""
-        if self._rules.pattern is not None and self._match(self._held + " "):
-            return ""
-        return self._release(len(self._held))
+        return self._advance(final=True)
 
-    def _advance(self, buffer: str) -> str:
-        if self._match(buffer):
-            return ""
-        return self._release(len(buffer) - self._viable_suffix(buffer))
+    def _advance(self, *, final: bool) -> str:
+        rules = self._rules
+        out: list[str] = []
+        while True:
+            lead = _boundary_byte(self._before)
+            data = lead + self._held
+            undecided: int = len(data) if final else rules.closure.search(data, len(lead)).start()
+            if undecided == len(lead):
+                return "".join(out)
+            match = rules.leftmost(data, len(lead))
+            if match is None or match[0] >= undecided:
+                out.append(self._release(undecided - len(lead)))
+                return "".join(out)
+            start, end = match
+            out.append(self._release(start - len(lead)))
+            rule, judgement = rules.judge(data, start, end, self._before)
+            matched = data[start:end].decode()
+            out.append(self._act(rule, judgement, matched))
+            if self.violation is not None:
+                return "".join(out)
 
-    def _match(self, buffer: str) -> bool:
-        assert self._rules.pattern is not None
-        found = self._rules.pattern.search(self._before + lowered(buffer), 1)
-        if found is not None:
-            self.violation = found.group()
-        return found is not None
+    def _act(self, rule: ScanRule, judgement: Judgement, matched: str) -> str:
+        """Return what is shown of a match and go on behind what was judged of it."""
+        taken = matched[: judgement.consumed]
+        self._drop(taken)
+        pieces: list[str] = []
+        position = 0
+        for part in judgement.parts:
+            replacement = self._replacement(part.kind, matched[part.start : part.end])
+            if replacement is None:
+                continue
+            if rule.action == "block":
+                self.violation = rule.id
+                self._held = b""
+                return "".join(pieces) + taken[position : part.start]
+            self.redactions += 1
+            pieces += (taken[position : part.start], replacement)
+            position = part.end
+        return "".join(pieces) + taken[position:]
 
-    def _viable_suffix(self, buffer: str) -> int:
-        """Length of the longest suffix that begins a word and is the beginning of a name."""
-        text = lowered(buffer)
-        for length in range(min(self._rules.longest, len(text)), 0, -1):
-            start = len(text) - length
-            before = text[start - 1] if start else self._before
-            if text[start:] in self._rules.prefixes and not _is_word(before):
-                return length
-        return 0
+    def _release(self, size: int) -> str:
+        released = self._held[:size].decode()
+        self._drop(released)
+        return released
 
-    def _release(self, count: int) -> str:
-        out, self._held = self._held[:count], self._held[count:]
-        if out:
-            self._before = out[-1]
-        return out
-
-
-def lowered(text: str) -> str:
-    """Lower case that keeps every offset (characters that would grow stay as they are)."""
-    low = text.lower()
-    if len(low) == len(text):
-        return low
-    return "".join(character if len(character.lower()) != 1 else character.lower() for character in text)
+    def _drop(self, text: str) -> None:
+        """Move the beginning of what is held behind us."""
+        self._held = self._held[len(text.encode()) :]
+        self._before = (self._before + text)[-CONTEXT_CHARS:]
 
 
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+def guard_whole(
+    text: str, rules: ScanRules, replacement: Replacement | None = None
+) -> tuple[str, str | None]:
+    """Return the guarded text up to a violation, and the violation: what every stream of `text` ends as."""
+    replace = replacement or _by_kind
+    out: list[str] = []
+    position = 0
+    for hit in rules.scan(text):
+        span: FlaggedSpan = hit.span
+        new = replace(span.kind, text[span.start : span.end])
+        if new is None:
+            continue
+        if hit.rule.action == "block":
+            return "".join(out) + text[position : span.start], hit.rule.id
+        out += (text[position : span.start], new)
+        position = span.end
+    return "".join(out) + text[position:], None
+
+
+def _by_kind(kind: str, text: str) -> str:
+    return f"[{kind}]"
+
+
+def _boundary_byte(before: str) -> bytes:
+    """What stands before the text as far as a word boundary is concerned, which knows ASCII only."""
+    last = before[-1:]
+    return last.encode() if last.isascii() else b" "

@@ -6,7 +6,7 @@ from mangaassist.domain.guardrails import FlaggedSpan, Phase
 from mangaassist.serving.guardrails.context import GuardrailContext
 from mangaassist.serving.guardrails.ruleset import StagePolicy
 from mangaassist.serving.guardrails.stage import Finding
-from mangaassist.serving.guardrails.streaming import StreamRules, lowered
+from mangaassist.serving.guardrails.streaming import StreamRules
 
 
 class CompetitorFilterStage:
@@ -21,13 +21,13 @@ class CompetitorFilterStage:
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
         """Score is 1 when a name was found."""
-        found = self._rules.pattern.search(lowered(text) + " ") if self._rules.pattern else None
+        found = next(self._rules.scan(text), None)
         if found is None:
             return Finding(score=0.0)
         return Finding(
             action="replace",
             score=1.0,
-            rule_id=found.group(),
+            rule_id=found.rule.id,
             reason="the answer names another shop",
-            spans=(FlaggedSpan(start=found.start(), end=found.end(), kind="competitor"),),
+            spans=(FlaggedSpan(start=found.span.start, end=found.span.end, kind="competitor"),),
         )

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from mangaassist.domain.guardrails import Phase
+from mangaassist.domain.guardrails import FlaggedSpan, Phase
+from mangaassist.domain.personal_data import RedactionPolicy
 from mangaassist.domain.trace import AttributeValue
+from mangaassist.ports.personal_data import PersonalDataDetector
+from mangaassist.serving.guardrails.answer_privacy import AnswerPrivacy
 from mangaassist.serving.guardrails.context import GuardrailContext
-from mangaassist.serving.guardrails.recognisers import find_personal_data
+from mangaassist.serving.guardrails.personal_data.finder import without_overlaps
 from mangaassist.serving.guardrails.ruleset import StagePolicy
+from mangaassist.serving.guardrails.scanning import ScanRules
 from mangaassist.serving.guardrails.stage import Finding
 
 
 class PiiDetectionStage:
-    """Redacts e-mail addresses, phone and card numbers that no source of the answer contains."""
+    """Redacts contact and payment data that no source of the answer contains, as the stream guard does.
+
+    A `detector` adds what it finds; the store's ids win over that too.
+    """
 
     name = "pii_detection"
     phase: Phase = "output"
-    waits = False
+
+    def __init__(
+        self,
+        rules: ScanRules,
+        *,
+        policy: RedactionPolicy | None = None,
+        detector: PersonalDataDetector | None = None,
+    ) -> None:
+        self._rules = rules
+        self._policy = policy or RedactionPolicy()
+        self._detector = detector
+        self.waits = detector is not None
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
         """Score is 1 when anything was found."""
-        spans = find_personal_data(text)
-        if spans:
-            known = _own_contacts(context)
-            spans = [
-                span
-                for span in spans
-                if text[span.start : span.end] not in known
-                and text[span.start : span.end].rpartition("@")[2].rstrip(".") not in policy.allowed_hosts
-            ]
+        found = [hit.span for hit in self._rules.scan(text)]
+        if self._detector is not None:
+            found = without_overlaps([*found, *await self._detector.detect(text)])
+        privacy = AnswerPrivacy(context, policy=self._policy, stage=policy)
+        spans: list[FlaggedSpan] = []
+        replacements: list[str] = []
+        for span in found:
+            replacement = privacy(span.kind, text[span.start : span.end])
+            if replacement is not None:
+                spans.append(span)
+                replacements.append(replacement)
         details: dict[str, AttributeValue] = {
             "entity_count": len(spans),
             "entity_types": tuple(sorted({span.kind for span in spans})),
@@ -41,14 +61,6 @@ class PiiDetectionStage:
             rule_id=spans[0].kind,
             reason=f"{len(spans)} piece(s) of personal data",
             spans=tuple(spans),
-            replacements=tuple(f"[{span.kind}]" for span in spans),
+            replacements=tuple(replacements),
             details=details,
         )
-
-
-def _own_contacts(context: GuardrailContext) -> str:
-    """The store's own texts, in which its address and telephone number stand."""
-    texts = [chunk.text for chunk in context.chunks]
-    if context.facts is not None:
-        texts += [passage.text for passage in context.facts.passages]
-    return "\n".join(texts)

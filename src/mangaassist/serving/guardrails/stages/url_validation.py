@@ -46,7 +46,7 @@ class UrlValidationStage:
         strangers = []
         for match in self._link.finditer(text):
             link = match.group().rstrip(_ENDS)
-            if not _allowed(host_of(link), policy.allowed_hosts):
+            if not host_allowed(host_of(link), policy.allowed_hosts):
                 strangers.append(FlaggedSpan(start=match.start(), end=match.start() + len(link), kind="url"))
         if not strangers:
             return Finding(score=0.0)
@@ -75,7 +75,8 @@ def host_of(link: str) -> str | None:
     return host.rstrip(".").lower() if host else None
 
 
-def _allowed(host: str | None, allowed: tuple[str, ...]) -> bool:
+def host_allowed(host: str | None, allowed: tuple[str, ...]) -> bool:
+    """Whether a host is an allowed one or below one."""
     # a host outside ASCII may only look like ours
     return (
         host is not None

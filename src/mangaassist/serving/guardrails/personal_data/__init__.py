@@ -1,0 +1,1 @@
+"""Personal data: recognisers, what they find, and what becomes of it by purpose."""
