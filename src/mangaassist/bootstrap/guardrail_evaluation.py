@@ -50,4 +50,12 @@ def _injection(request: EvaluationRequest) -> Document:
     return report(rows, scores, seconds, threshold=policy.threshold)
 
 
-EVALUATIONS: Mapping[Kind, Callable[[EvaluationRequest], Document]] = {"injection": _injection}
+def _pii(request: EvaluationRequest) -> Document:
+    from mangaassist.bootstrap.privacy import open_finder
+    from mangaassist.control.evaluation.guardrail_pii import evaluate_finder, read_labelled_spans
+
+    rows = read_labelled_spans(request.file)
+    return evaluate_finder(rows, open_finder(request.settings).find, progress=request.progress)
+
+
+EVALUATIONS: Mapping[Kind, Callable[[EvaluationRequest], Document]] = {"injection": _injection, "pii": _pii}
