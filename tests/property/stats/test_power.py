@@ -7,9 +7,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from statsmodels.stats.power import TTestIndPower
 from statsmodels.stats.proportion import power_proportions_2indep, samplesize_proportions_2indep_onetail
 
+from mangaassist.stats.mcnemar import PairedCounts, tango_statistic
 from mangaassist.stats.moments import BinomialCounts
 from mangaassist.stats.outcome import Reason
 from mangaassist.stats.power import (
@@ -102,6 +104,34 @@ def test_paired_margins_need_more_cases_for_more_discordance_power_or_strictness
     # the score test plans with a larger variance at the margin than the plain normal one
     plain = computed(size_for_noninferiority(paired_deviation(discordance), margin, power=power))
     assert plain <= size
+
+
+@pytest.mark.parametrize(
+    ("discordance", "margin"),
+    [(0.06, 0.02), (0.15, 0.02), (0.03, 0.02), (0.1, 0.05), (0.06, 0.05), (0.1, 0.01)],
+)
+def test_the_planned_pairs_clear_the_margin_as_often_as_planned_by_enumeration(
+    discordance: float, margin: float
+) -> None:
+    n = computed(size_for_paired_noninferiority(discordance, margin, power=0.9))
+
+    def chance_to_pass(difference: float) -> float:
+        total = 0.0
+        for discordant in range(int(binom.isf(1e-9, n, discordance)) + 1):
+            # the score grows with the gains, so the passing tables are those from some number of gains on
+            low, high = 0, discordant + 1
+            while low < high:
+                gained = (low + high) // 2
+                table = PairedCounts(n=n, gained=gained, lost=discordant - gained)
+                passes = tango_statistic(table, -margin) >= 1.6448536269514722
+                low, high = (low, gained) if passes else (gained + 1, high)
+            gain_chance = (discordance + difference) / (2 * discordance)
+            tail = binom.sf(low - 1, discordant, gain_chance)
+            total += float(binom.pmf(discordant, n, discordance) * tail)
+        return total
+
+    assert 0.9 <= chance_to_pass(0.0) <= 0.92
+    assert chance_to_pass(-margin) <= 0.051
 
 
 @given(st.floats(0.1, 3), st.integers(2, 10_000), POWERS)
