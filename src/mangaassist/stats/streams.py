@@ -6,7 +6,7 @@ from mangaassist.stats.moments import Moments, PairMoments
 
 
 class MomentsStream:
-    """Running moments of one variable; an update takes well under a microsecond of arithmetic."""
+    """Running moments of one variable."""
 
     __slots__ = ("_mean", "_n", "_squares")
 
