@@ -55,6 +55,8 @@ def test_metrics_count_what_happened(client: httpx.Client) -> None:
         'mangaassist_problems_total{status="422"} 1.0',
         'mangaassist_traces_total{state="accepted"} 12.0',
         "mangaassist_traces_pending 3.0",
+        'mangaassist_traces_dropped_total{reason="spool_full_held"} 2.0',
+        "mangaassist_traces_oldest_pending_seconds 4.5",
         'mangaassist_overhead_ms_count{route="llm"} 1.0',
     ):
         assert line in text

@@ -25,23 +25,24 @@ from mangaassist.domain.chat import (
     ProductCard,
     SourceRef,
 )
-from mangaassist.domain.errors import DependencyUnavailableError, NotFoundError
+from mangaassist.domain.errors import DependencyUnavailableError, InvalidRequestError, NotFoundError
 from mangaassist.domain.generation import TokenUsage
 from mangaassist.domain.intents import Intent
 from mangaassist.domain.store import Customer
 from mangaassist.domain.trace import FinishedSpan, Trace
-from mangaassist.ports.traces import TraceCounters
 from mangaassist.domain.trace_context import parse_traceparent
+from mangaassist.ports.traces import TraceCounters
 from mangaassist.web.app import create_app
 from mangaassist.web.identity import CustomerKeys, IdentityService
 from mangaassist.web.limits import ConcurrencyGate, RateLimiter
 from mangaassist.web.metrics import ServingMetrics
-from mangaassist.web.services import ComponentHealth, WebLimits, WebServices
+from mangaassist.web.services import ComponentHealth, SpanIntake, WebLimits, WebServices
 from tests.support.clock import FakeClock, SequentialIds
 from tests.support.memory_stores import InMemoryFeedbackStore, InMemorySessionStore
 from tests.support.stored import make_write
 
 SESSION_SECRET = "a secret of the tests that signs visitors"
+INTAKE_TOKEN = "intake-token-of-the-tests"
 CUSTOMER_SECRET = "another secret of the tests, for customers"
 CUSTOMERS = (
     Customer(customer_id="C-1001", name="Mika Sato", email="mika@example.test", member=True, points=420),
@@ -241,6 +242,7 @@ class WebWorld:
     def __init__(self, *, per_minute: int = 1_000_000, concurrent: int = 64, demo: bool = True) -> None:
         self.clock = FakeClock()
         self.ids = SequentialIds()
+        self.spans_taken: list[tuple[bytes, bool]] = []
         self.sessions = InMemorySessionStore()
         self.answers = ScriptedAnswers(self.sessions, self.clock, self.ids)
         self.feedback = InMemoryFeedbackStore(self.sessions)
@@ -264,10 +266,23 @@ class WebWorld:
             ids=self.ids,
             health=lambda: self.components,
             release_bundle=lambda: "2026.11.0",
-            trace_counters=lambda: TraceCounters(accepted=12, shipped=9, pending=3),
+            trace_counters=lambda: TraceCounters(
+                accepted=12,
+                shipped=9,
+                pending=3,
+                dropped=2,
+                dropped_by_reason={"spool_full_held": 2},
+                oldest_pending_s=4.5,
+            ),
             demo_customers=CUSTOMERS if demo else (),
             allowed_origins=("https://partner.example",),
+            span_intake=SpanIntake(token=INTAKE_TOKEN, take=self._take_spans),
         )
+
+    def _take_spans(self, body: bytes, as_json: bool) -> None:
+        if body == b"nonsense":
+            raise InvalidRequestError("not an OTLP trace export")
+        self.spans_taken.append((body, as_json))
 
     def customer_token(self, customer_id: str = "C-1001") -> str:
         return self.services.identity.issue_customer(customer_id, member=False)

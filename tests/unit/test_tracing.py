@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mangaassist.domain.trace import Trace
-from mangaassist.serving.tracing import TraceRecorder, parse_traceparent
+from mangaassist.domain.trace_context import parse_traceparent
+from mangaassist.serving.tracing import TraceRecorder
 from tests.support.clock import FakeClock, SequentialIds
 
 

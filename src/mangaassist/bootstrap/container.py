@@ -30,7 +30,13 @@ from mangaassist.bootstrap.health import PortHealth
 from mangaassist.bootstrap.intent import Classifiers
 from mangaassist.bootstrap.knowledge import Knowledge, ensure_index
 from mangaassist.bootstrap.matrix_threads import use_one_matrix_thread
-from mangaassist.bootstrap.observability import build_trace_archive, build_trace_sink, mlflow_trace_url
+from mangaassist.bootstrap.observability import (
+    SpanStore,
+    build_remote_spans,
+    build_trace_archive,
+    build_trace_sink,
+    mlflow_trace_url,
+)
 from mangaassist.bootstrap.releases import Releases
 from mangaassist.bootstrap.settings import Settings, find_store_dir
 from mangaassist.bootstrap.traffic import Traffic, experiments_file, take_up_first_plan
@@ -76,6 +82,7 @@ class Container:
     releases: Releases
     traces: SpoolTraceSink
     archive: SpoolTraceArchive
+    span_intake: SpanStore
     pipeline: ChatPipeline
 
     def health(self) -> Sequence[PortHealth]:
@@ -143,6 +150,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         stack.push_async_callback(models.close)
         traces = build_trace_sink(settings, clock=clock)
         stack.callback(traces.close)
+        remote_spans = build_remote_spans(settings, clock=clock)
+        stack.callback(remote_spans.close)
+        redactor = Redactor()
         classifiers = Classifiers(store_dir=store_dir)
         releases = Releases(
             store_dir=store_dir,
@@ -180,7 +190,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                     )
                 ),
                 traces=traces,
-                redactor=Redactor(),
+                redactor=redactor,
                 clock=clock,
                 ids=ids,
                 exposures=ExposureLog(storage.exposures, clock=clock),
@@ -205,6 +215,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             releases=releases,
             traces=traces,
             archive=build_trace_archive(settings),
+            span_intake=SpanStore(remote_spans, redact=redactor.redact, clock=clock),
             pipeline=pipeline,
         )
         watcher = asyncio.create_task(_watch(container), name="configuration-watcher")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -64,6 +65,29 @@ def build_remote_spans(settings: Settings, *, clock: Clock) -> SpoolRemoteSpans:
         process_id=os.getpid(),
         max_bytes=int(REMOTE_RATIO * settings.trace_spool_mb * 1024 * 1024),
     )
+
+
+class SpanStore:
+    """Takes OTLP of other services in; the protobuf libraries are loaded by the first request."""
+
+    def __init__(self, store: SpoolRemoteSpans, *, redact: Callable[[str], str], clock: Clock) -> None:
+        self._store = store
+        self._redact = redact
+        self._clock = clock
+        self._lock = threading.Lock()  # invariant: one request at a time writes to the segment
+
+    def take(self, body: bytes, as_json: bool) -> None:
+        """Store the spans of an export request, redacted.
+
+        Raises `InvalidRequestError` for what is no OTLP, `DependencyError` when it cannot be stored.
+        """
+        from mangaassist.adapters.otlp.messages import received_spans
+
+        received = received_spans(
+            body, as_json=as_json, received_at_ns=self._clock.time_ns(), redact=self._redact
+        )
+        with self._lock:
+            self._store.add(received)
 
 
 def trace_destinations(settings: Settings) -> tuple[str, ...]:

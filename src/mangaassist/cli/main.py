@@ -19,6 +19,7 @@ from mangaassist.cli import (
     retrieval,
     store,
     trace,
+    traces,
     train,
     up,
 )
@@ -57,6 +58,7 @@ doctor.register(typer_app)
 lineage.register(typer_app)
 replay.register(typer_app)
 typer_app.add_typer(trace.app, name="trace")
+typer_app.add_typer(traces.app, name="traces")
 typer_app.add_typer(store.app, name="store")
 typer_app.add_typer(models.app, name="models")
 typer_app.add_typer(train.app, name="train")

@@ -23,6 +23,7 @@ from mangaassist.web import (
     feedback,
     openapi,
     operations,
+    span_intake,
     status_page,
     trace_page,
 )
@@ -53,6 +54,7 @@ def create_app(open_services: Callable[[], AbstractAsyncContextManager[WebServic
             WebSocketRoute("/v1/chat/ws", chat_socket),
             Route("/v1/chat/completions", completions.completions, methods=["POST"]),
             Route("/v1/models", completions.models),
+            Route("/v1/traces", span_intake.receive, methods=["POST"]),
             Route("/v1/feedback", feedback.feedback, methods=["POST"]),
             Route("/v1/session", account.Session),
             Route("/v1/demo/customers", account.demo_customers),

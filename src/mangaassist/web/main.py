@@ -16,7 +16,7 @@ from mangaassist.web.app import allow_origins, create_app
 from mangaassist.web.identity import CustomerKeys, IdentityService
 from mangaassist.web.limits import ConcurrencyGate, RateLimiter
 from mangaassist.web.metrics import ServingMetrics
-from mangaassist.web.services import ComponentHealth, WebLimits, WebServices
+from mangaassist.web.services import ComponentHealth, SpanIntake, WebLimits, WebServices
 
 
 def create_application() -> Starlette:
@@ -61,7 +61,15 @@ def web_services(container: Container) -> WebServices:
         demo_customers=demo,
         trace_url=container.trace_url,
         allowed_origins=settings.cors_origins,
+        span_intake=_span_intake(container),
     )
+
+
+def _span_intake(container: Container) -> SpanIntake | None:
+    token = container.settings.otlp_ingest_token
+    if token is None:
+        return None
+    return SpanIntake(token=token.get_secret_value(), take=container.span_intake.take)
 
 
 def _identity(container: Container) -> IdentityService:

@@ -92,13 +92,30 @@ class _TraceCollector(Collector):
         self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
-        """Yield accepted, shipped, dropped and pending traces."""
+        """Yield accepted, shipped, held, dropped (by reason) and pending traces, and how long one waits."""
         now = self._counters()
         traces = CounterMetricFamily("mangaassist_traces", "Traces by what became of them.", labels=["state"])
         traces.add_metric(["accepted"], now.accepted)
         traces.add_metric(["shipped"], now.shipped)
+        traces.add_metric(["held"], now.held)
         traces.add_metric(["dropped"], now.dropped)
         yield traces
+        dropped = CounterMetricFamily(
+            "mangaassist_traces_dropped", "Traces dropped, by reason.", labels=["reason"]
+        )
+        for reason, count in sorted(now.dropped_by_reason.items()):
+            dropped.add_metric([reason], count)
+        yield dropped
+        yield CounterMetricFamily(
+            "mangaassist_traces_sync_failures",
+            "Files that the disk did not confirm.",
+            value=now.sync_failures,
+        )
+        yield GaugeMetricFamily(
+            "mangaassist_traces_oldest_pending_seconds",
+            "How long the oldest trace has been waiting to be shipped.",
+            value=now.oldest_pending_s,
+        )
         yield GaugeMetricFamily(
             "mangaassist_traces_pending", "Traces waiting to be shipped.", value=now.pending
         )

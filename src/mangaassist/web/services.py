@@ -54,6 +54,18 @@ class WebLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpanIntake:
+    """Who may send spans of other services, and what stores them durably, off the event loop.
+
+    `take(body, as_json)` raises `InvalidRequestError` for what is no OTLP, `DependencyError` when it cannot
+    be stored.
+    """
+
+    token: str
+    take: Callable[[bytes, bool], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebServices:
     """Everything a route may use; built once by the composition root, or by a test."""
 
@@ -74,6 +86,7 @@ class WebServices:
     demo_customers: Sequence[Customer] = ()
     trace_url: Callable[[str], str | None] = lambda trace_id: None
     allowed_origins: tuple[str, ...] = ()
+    span_intake: SpanIntake | None = None
 
 
 def services_of(connection: HTTPConnection) -> WebServices:

@@ -11,9 +11,6 @@ from mangaassist.adapters.embedded.trace_segments import HELD, KEPT, SegmentWrit
 from mangaassist.domain.errors import DependencyUnavailableError
 from mangaassist.ports.clock import Clock
 
-SEGMENT_BYTES = 8 * 1024 * 1024
-SEGMENT_AGE_S = 3_600.0
-
 
 class SpoolTraceKeeper:
     """A `TraceKeeper` over the spool: copies a held trace to the lane that is shipped.
@@ -28,8 +25,6 @@ class SpoolTraceKeeper:
             lane=KEPT,
             clock=clock,
             process=f"{PROMOTED}{process_id}",
-            max_bytes=SEGMENT_BYTES,
-            max_age_s=SEGMENT_AGE_S,
         )
 
     def keep(self, trace_id: str, *, reason: str) -> bool:

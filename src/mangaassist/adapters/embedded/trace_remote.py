@@ -19,9 +19,6 @@ from mangaassist.domain.errors import DependencyUnavailableError
 from mangaassist.domain.trace import RemoteSpans
 from mangaassist.ports.clock import Clock
 
-SEGMENT_BYTES = 8 * 1024 * 1024
-SEGMENT_AGE_S = 3_600.0
-
 
 class SpoolRemoteSpans:
     """Takes spans of other services in; not for the event loop, because it waits for the disk."""
@@ -34,8 +31,6 @@ class SpoolRemoteSpans:
             lane=REMOTE,
             clock=clock,
             process=str(process_id),
-            max_bytes=SEGMENT_BYTES,
-            max_age_s=SEGMENT_AGE_S,
         )
 
     def add(self, received: Sequence[RemoteSpans]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mangaassist.adapters.embedded.trace_codec import decode_trace
-from mangaassist.adapters.embedded.trace_segments import checked, list_segments
+from mangaassist.adapters.embedded.trace_segments import SEGMENT_AGE_S, checked, list_segments
 from mangaassist.domain.trace import Trace
 
 PROMOTED: Final = "promoted"
@@ -88,7 +88,5 @@ def _may_hold(segment: Path, made_ns: int) -> bool:
     started, _, process = segment.stem.partition("-")
     if process.startswith(PROMOTED) or not started.isdigit():
         return True
-    try:
-        return int(started) <= made_ns + _SLACK_NS and segment.stat().st_mtime_ns >= made_ns - _SLACK_NS
-    except FileNotFoundError:
-        return False
+    age_ns = made_ns - int(started)
+    return -_SLACK_NS <= age_ns <= int(SEGMENT_AGE_S * 1e9) + _SLACK_NS

@@ -24,6 +24,10 @@ REMOTE: Final = ".remote"
 """Spans of other services."""
 LANES: Final = (KEPT, HELD, REMOTE)
 
+SEGMENT_BYTES: Final = 8 * 1024 * 1024
+SEGMENT_AGE_S: Final = 3_600.0
+"""No segment is written to for longer; searching and sweeping rely on it."""
+
 
 class SegmentWriter:
     """Appends lines to the newest segment of this process in one lane, and starts a new one when it is due.
@@ -40,8 +44,8 @@ class SegmentWriter:
         lane: str,
         clock: Clock,
         process: str,
-        max_bytes: int,
-        max_age_s: float,
+        max_bytes: int = SEGMENT_BYTES,
+        max_age_s: float = SEGMENT_AGE_S,
     ) -> None:
         self._directory = directory
         self._lane = lane

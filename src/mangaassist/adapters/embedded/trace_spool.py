@@ -14,7 +14,14 @@ from pathlib import Path
 from mangaassist.adapters.embedded.trace_codec import encode_trace
 from mangaassist.adapters.embedded.trace_counts import ProcessCounts, write_counts
 from mangaassist.adapters.embedded.trace_room import Priority, SpoolRoom, priority_of
-from mangaassist.adapters.embedded.trace_segments import HELD, KEPT, SegmentWriter, checksummed
+from mangaassist.adapters.embedded.trace_segments import (
+    HELD,
+    KEPT,
+    SEGMENT_AGE_S,
+    SEGMENT_BYTES,
+    SegmentWriter,
+    checksummed,
+)
 from mangaassist.domain.trace import Trace
 from mangaassist.ports.clock import Clock
 from mangaassist.ports.traces import TraceCounters
@@ -30,8 +37,8 @@ class SpoolLimits:
 
     sync_interval_s: float = 0.1
     measure_every_s: float = 1.0
-    segment_bytes: int = 8 * 1024 * 1024
-    segment_age_s: float = 3_600.0
+    segment_bytes: int = SEGMENT_BYTES
+    segment_age_s: float = SEGMENT_AGE_S
     max_bytes: int = 1024 * 1024 * 1024
     min_free_bytes: int = 64 * 1024 * 1024
     waiting_bytes: int = 16 * 1024 * 1024

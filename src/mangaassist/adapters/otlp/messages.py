@@ -128,7 +128,10 @@ def _parsed(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
     request = ExportTraceServiceRequest()
     try:
         if as_json:
-            ParseDict(_with_base64_ids(orjson.loads(body)), request, ignore_unknown_fields=True)
+            document = orjson.loads(body)
+            if not isinstance(document, dict):
+                raise InvalidRequestError("not an OTLP trace export: no JSON object")
+            ParseDict(_with_base64_ids(document), request, ignore_unknown_fields=True)
         else:
             request.ParseFromString(body)
     except (ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
