@@ -33,9 +33,7 @@ class FileExperimentPlanStore:
         except yaml.YAMLError as error:
             raise ConfigurationError(f"{self._path.name} cannot be read: {error}") from error
         if not isinstance(content, dict):
-            raise ConfigurationError(
-                f"{self._path.name} must hold a mapping, not a {type(content).__name__}"
-            )
+            raise ConfigurationError(f"{self._path.name} must hold a mapping, not a {type(content).__name__}")
         return PlanDocument(content=content, version=hashlib.sha256(raw).hexdigest()[:12])
 
     def replace(self, content: dict[str, object], *, expected_version: str) -> PlanDocument:
@@ -49,7 +47,11 @@ class FileExperimentPlanStore:
                 )
             temporary = self._path.with_suffix(".tmp")
             temporary.write_text(
-                _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+                _HEADER
+                + yaml.safe_dump(
+                    content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+                ),
+                encoding="utf-8",
             )
             temporary.replace(self._path)
             return self.read()

@@ -38,7 +38,8 @@ Effect = MetricEffect | CannotCompute
 class AnalysisRequest:
     """What is asked of a table of observations.
 
-    `shares` are the arms' shares by phase. `started_at` and `now` tell when `max_days` are over.
+    `shares` are the arms' shares by phase. Open questions go to a person from `last_unit` units on, and from
+    `max_days` after `started_at`.
     """
 
     key: str
@@ -46,6 +47,7 @@ class AnalysisRequest:
     metrics: tuple[Metric, ...]
     shares: Mapping[int, Mapping[str, float]]
     policy: AnalysisPolicy = field(default_factory=AnalysisPolicy)
+    last_unit: int | None = None
     max_days: int = 28
     started_at: datetime | None = None
     now: datetime | None = None
@@ -339,7 +341,7 @@ def _shared(policy: AnalysisPolicy, treatments: int) -> AnalysisPolicy:
 
 
 def _ended(sizes: ArmSizes, request: AnalysisRequest) -> bool:
-    if sum(sizes.units.values()) >= request.policy.planned_units:
+    if request.last_unit is not None and sum(sizes.units.values()) >= request.last_unit:
         return True
     return (
         request.started_at is not None
