@@ -11,6 +11,7 @@ from mangaassist.cli import (
     ask,
     bench,
     doctor,
+    experiment,
     guardrails,
     intents,
     lineage,
@@ -65,6 +66,7 @@ typer_app.add_typer(train.app, name="train")
 typer_app.add_typer(intents.app, name="intents")
 typer_app.add_typer(retrieval.app, name="retrieval")
 typer_app.add_typer(guardrails.app, name="guardrails")
+typer_app.add_typer(experiment.app, name="experiment")
 typer_app.add_typer(bench.app, name="bench")
 
 
