@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mangaassist.control.training.intent import IntentExample, IntentTrainingConfig, train_intent
+from mangaassist.control.training.intent import (
+    IntentExample,
+    IntentTrainingConfig,
+    TextEncodings,
+    train_intent,
+)
 from mangaassist.domain.errors import DependencyUnavailableError
 from mangaassist.ports.embedder import Matrix
 from mangaassist.serving.intent.artifact import IntentArtifact
@@ -33,27 +38,39 @@ def examples() -> list[IntentExample]:
 
 
 class NgramEmbedder:
-    """A `TextEmbedder` that folds n-grams into a few dimensions: deterministic, no weights."""
+    """A `TextEncoder` that folds n-grams into a few dimensions: deterministic, no weights."""
 
     version = "ngrams-1"
     dimension = 32
+    encoding_width = 96
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
-            np.add.at(row, ngram_buckets(normalise(text)) % self.dimension, 1)
-            row /= np.linalg.norm(row)
-        return rows
+        return self._folded(texts, self.dimension)
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        return np.concatenate(
+            [self.embed(texts), self._folded(texts, self.encoding_width - self.dimension)], axis=1
+        )
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = self.embed([text])[0]
-        return vector
+        return (await self.encode_query(text))[: self.dimension]
+
+    async def encode_query(self, text: str) -> NDArray[np.float32]:
+        encoding: NDArray[np.float32] = self.encode([text])[0]
+        return encoding
+
+    def _folded(self, texts: Sequence[str], width: int) -> Matrix:
+        rows = np.zeros((len(texts), width), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            np.add.at(row, ngram_buckets(normalise(text)) % width, 1)
+            row /= np.linalg.norm(row)
+        return rows
 
 
 class BrokenEmbedder(NgramEmbedder):
     """An embedder whose queries fail."""
 
-    async def embed_query(self, text: str) -> NDArray[np.float32]:
+    async def encode_query(self, text: str) -> NDArray[np.float32]:
         raise DependencyUnavailableError("the encoder is closed")
 
 
@@ -62,8 +79,13 @@ def train_small(config: IntentTrainingConfig | None = None, *, encoder: bool = T
     rows, embedder = examples(), NgramEmbedder()
     return train_intent(
         rows,
-        vectors=embedder.embed([row.text for row in rows]) if encoder else None,
-        embedder_version=embedder.version if encoder else None,
+        encodings=TextEncodings(
+            values=embedder.encode([row.text for row in rows]),
+            dimension=embedder.dimension,
+            encoder_version=embedder.version,
+        )
+        if encoder
+        else None,
         config=config or IntentTrainingConfig(),
         provenance={},
     ).artifact

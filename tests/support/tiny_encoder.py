@@ -1,4 +1,4 @@
-"""A random BERT of two layers, written as files, and its forward pass in plain numpy."""
+"""A random BERT of three layers, written as files, and its forward pass in plain numpy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mangaassist.adapters.embedded.encoder.graph import BertShape
 from mangaassist.adapters.embedded.encoder.pins import EncoderPin
 from mangaassist.adapters.embedded.encoder.safetensors import Weights
 
-TINY_SHAPE = BertShape(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, layer_norm_eps=1e-12)
+TINY_SHAPE = BertShape(hidden_size=32, num_hidden_layers=3, num_attention_heads=4, layer_norm_eps=1e-12)
 _INNER = 64
 _POSITIONS = 300
 WORDS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", *(f"w{number}" for number in range(60)))
@@ -60,7 +60,9 @@ def tiny_weights(seed: int = 7) -> Weights:
 def reference_forward(
     weights: Weights, shape: BertShape, tokens: list[int], *, int8: bool = False
 ) -> NDArray[np.float64]:
-    """Embed one text as Devlin et al. 2019 and Reimers & Gurevych 2019 write it down, in float64.
+    """Encode one text as Devlin et al. 2019 and Reimers & Gurevych 2019 write it down, in float64.
+
+    The unit-length mean of the last layer is followed by the means of the middle ones.
 
     With `int8`, tables and products are quantised as `graph.py` says, and summed in exact integers.
     """
@@ -90,6 +92,7 @@ def reference_forward(
     x = words[tokens]
     x = x + w["embeddings.position_embeddings.weight"][: len(tokens)]
     x = norm(x + w["embeddings.token_type_embeddings.weight"][0], "embeddings")
+    middle = []
     for layer in range(shape.num_hidden_layers):
         prefix = f"encoder.layer.{layer}"
         query, key, value = (
@@ -104,8 +107,10 @@ def reference_forward(
         inner = dense(x, f"{prefix}.intermediate.dense")
         inner = inner * (1 + erf(inner / math.sqrt(2))) / 2
         x = norm(dense(inner, f"{prefix}.output.dense", follows_gelu=True) + x, f"{prefix}.output")
+        if layer in shape.middle_layers:
+            middle.append(x.mean(0))
     mean = x.mean(0)
-    return np.asarray(mean / np.linalg.norm(mean))
+    return np.concatenate([mean / np.linalg.norm(mean), *middle])
 
 
 def _columns_as_int8(weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mangaassist.adapters.embedded.encoder.cache import encoder_dir, find_encoder
+from mangaassist.adapters.embedded.encoder.cache import EncodingShape, encoder_dir, find_encoder
 from mangaassist.adapters.embedded.encoder.graph import convert_weights
 from mangaassist.adapters.embedded.encoder.pins import MINILM, SOURCE_FILES, EncoderPin
 from mangaassist.adapters.embedded.encoder.progress import FetchProgress
@@ -202,7 +202,7 @@ def test_fetches_at_the_same_time_convert_once(tmp_path: Path, model: Path, pin:
     conversions: list[Path] = []
     phases: list[str] = []
 
-    def convert(source: Path, target: Path) -> int:
+    def convert(source: Path, target: Path) -> EncodingShape:
         conversions.append(target)
         while "waiting" not in phases:
             time.sleep(0.001)

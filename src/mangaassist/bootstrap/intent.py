@@ -13,7 +13,7 @@ import numpy as np
 from mangaassist.bootstrap.encoder import open_embedder
 from mangaassist.domain.errors import InvalidRequestError
 from mangaassist.domain.intents import Intent
-from mangaassist.ports.embedder import Matrix, TextEmbedder
+from mangaassist.ports.embedder import TextEncoder
 from mangaassist.serving.intent.artifact import MANIFEST_FILE, IntentArtifact, read_artifact, write_artifact
 from mangaassist.serving.intent.cascade import IntentCascade
 from mangaassist.serving.intent.model import IntentModel
@@ -21,12 +21,12 @@ from mangaassist.serving.intent.rules import IntentRules, load_rules
 
 if TYPE_CHECKING:
     from mangaassist.control.evaluation.intents import IntentPrediction, IntentReport, LatencyReport
-    from mangaassist.control.training.intent import IntentExample
+    from mangaassist.control.training.intent import IntentExample, TextEncodings
 
 MODEL_FOLDER = Path("intents") / "model"
 RULES_FILE = Path("intents") / "rules.yaml"
 LATENCY_SAMPLE = 300
-EMBEDDED_AT_ONCE = 256
+ENCODED_AT_ONCE = 256
 SHIPPED_SUPPORT = 2_048
 """Support vectors of the store's model: what keeps it at 1.5 MB."""
 
@@ -46,7 +46,7 @@ class Classifiers:
         self._read_at_ns = -1
         self._model: IntentModel | None = None
 
-    def current(self, embedder: TextEmbedder | None) -> IntentCascade:
+    def current(self, encoder: TextEncoder | None) -> IntentCascade:
         """Return the cascade; raises `ConfigurationError` when model or rules cannot be used."""
         directory = self._store_dir / MODEL_FOLDER
         manifest = directory / MANIFEST_FILE
@@ -54,7 +54,7 @@ class Classifiers:
         if self._model is None or changed_at_ns != self._read_at_ns:
             self._model = read_artifact(directory).model()
             self._read_at_ns = changed_at_ns
-        return IntentCascade(self._model, load_rules(self._store_dir / RULES_FILE), embedder)
+        return IntentCascade(self._model, load_rules(self._store_dir / RULES_FILE), encoder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +92,11 @@ def train_store_intents(
 
     files = list(data) or sorted((store_dir / "intents").glob("*.jsonl"))
     examples = [example for file in files for example in read_examples(file)]
-    embedder = open_embedder(cache_dir)
-    vectors = embed_cached(examples, embedder, cache_dir=cache_dir, progress=progress)
-    version = embedder.version if embedder is not None else None
+    encodings = encode_cached(examples, open_embedder(cache_dir), cache_dir=cache_dir, progress=progress)
     held_out = is_held_out(examples)
-    trial = _train(examples, ~held_out, vectors, version, {}, progress, max_support=SHIPPED_SUPPORT)
+    trial = _train(examples, ~held_out, encodings, {}, progress, max_support=SHIPPED_SUPPORT)
     rules = load_rules(store_dir / RULES_FILE) if (store_dir / RULES_FILE).is_file() else None
-    predictions = _predictions(examples, held_out, vectors, trial.model(), rules)
+    predictions = _predictions(examples, held_out, encodings, trial.model(), rules)
     report = _summarise(predictions)
     provenance: dict[str, Any] = {
         "data": [file.name for file in files],
@@ -114,9 +112,7 @@ def train_store_intents(
         },
     }
     everything = np.ones(len(examples), dtype=bool)
-    artifact = _train(
-        examples, everything, vectors, version, provenance, progress, max_support=SHIPPED_SUPPORT
-    )
+    artifact = _train(examples, everything, encodings, provenance, progress, max_support=SHIPPED_SUPPORT)
     directory = output or store_dir / MODEL_FOLDER
     write_artifact(artifact, directory)
     return IntentTraining(artifact=artifact, directory=directory, held_out=report)
@@ -142,9 +138,8 @@ def evaluate_intents(
     if folds is not None and folds < 2:
         raise InvalidRequestError(f"--folds must be at least 2, got {folds}")
     examples = read_examples(file, split=split)
-    embedder = open_embedder(cache_dir) if use_encoder else None
-    version = embedder.version if embedder is not None else None
-    vectors = embed_cached(examples, embedder, cache_dir=cache_dir, progress=progress)
+    encoder = open_embedder(cache_dir) if use_encoder else None
+    encodings = encode_cached(examples, encoder, cache_dir=cache_dir, progress=progress)
     everything = np.ones(len(examples), dtype=bool)
     rules: IntentRules | None = None
     if folds is not None:
@@ -152,54 +147,56 @@ def evaluate_intents(
         predictions: list[IntentPrediction] = []
         for fold in range(folds):
             progress("cross-validating", fold, folds)
-            artifact = _train(examples, assigned != fold, vectors, version, {}, progress)
+            artifact = _train(examples, assigned != fold, encodings, {}, progress)
             model = artifact.model()
-            predictions += _predictions(examples, assigned == fold, vectors, model, None)
+            predictions += _predictions(examples, assigned == fold, encodings, model, None)
         trained_on = f"{folds} folds of {file.name}"
     elif train is not None or train_split is not None:
         source = train or file
         material = read_examples(source, split=train_split)
-        known = embed_cached(material, embedder, cache_dir=cache_dir, progress=progress)
-        artifact = _train(material, np.ones(len(material), dtype=bool), known, version, {}, progress)
+        known = encode_cached(material, encoder, cache_dir=cache_dir, progress=progress)
+        artifact = _train(material, np.ones(len(material), dtype=bool), known, {}, progress)
         model = artifact.model()
-        predictions = _predictions(examples, everything, vectors, model, None)
+        predictions = _predictions(examples, everything, encodings, model, None)
         trained_on = f"{len(material)} rows of {source.name}"
     else:
         artifact = read_artifact(store_dir / MODEL_FOLDER)
         model, rules = artifact.model(), load_rules(store_dir / RULES_FILE)
-        if embedder is not None and not model.understands(embedder.version, embedder.dimension):
-            vectors = embedder = None
-        predictions = _predictions(examples, everything, vectors, model, rules)
+        if encoder is not None and not model.understands(encoder.version, encoder.encoding_width):
+            encodings = encoder = None
+        predictions = _predictions(examples, everything, encodings, model, rules)
         trained_on = "the store pack"
     progress("measuring time", 0, 1)
     return IntentEvaluation(
         classifier=artifact.version,
         trained_on=trained_on,
         report=_summarise(predictions),
-        latency=_latency(examples, model, rules, embedder),
+        latency=_latency(examples, model, rules, encoder),
     )
 
 
-def embed_cached(
+def encode_cached(
     examples: Sequence[IntentExample],
-    embedder: TextEmbedder | None,
+    encoder: TextEncoder | None,
     *,
     cache_dir: Path,
     progress: Progress = _silent,
-) -> Matrix | None:
-    """Return the texts' vectors in their order, from the cache where these texts were embedded before."""
-    if embedder is None:
+) -> TextEncodings | None:
+    """Return the texts' encodings in their order, from the cache where these texts were encoded before."""
+    from mangaassist.control.training.intent import TextEncodings
+
+    if encoder is None:
         return None
     texts = sorted({example.text.strip() for example in examples})
-    key = hashlib.sha256("\0".join([embedder.version, *texts]).encode("utf-8", "replace")).hexdigest()[:24]
-    path = cache_dir / "vectors" / f"{key}.npy"
+    key = hashlib.sha256("\0".join([encoder.version, *texts]).encode("utf-8", "replace")).hexdigest()[:24]
+    path = cache_dir / "encodings" / f"{key}.npy"
     if path.is_file():
-        known: Matrix = np.load(path, allow_pickle=False)
+        known = np.load(path, allow_pickle=False)
     else:
         parts = []
-        for start in range(0, len(texts), EMBEDDED_AT_ONCE):
-            progress("embedding", start, len(texts))
-            parts.append(embedder.embed(texts[start : start + EMBEDDED_AT_ONCE]))
+        for start in range(0, len(texts), ENCODED_AT_ONCE):
+            progress("encoding", start, len(texts))
+            parts.append(encoder.encode(texts[start : start + ENCODED_AT_ONCE]))
         known = np.concatenate(parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
@@ -207,14 +204,17 @@ def embed_cached(
             np.save(file, known)
         temporary.replace(path)
     position = {text: row for row, text in enumerate(texts)}
-    return known[[position[example.text.strip()] for example in examples]]
+    return TextEncodings(
+        values=known[[position[example.text.strip()] for example in examples]],
+        dimension=encoder.dimension,
+        encoder_version=encoder.version,
+    )
 
 
 def _train(
     examples: Sequence[IntentExample],
     chosen: np.ndarray[Any, np.dtype[np.bool_]],
-    vectors: Matrix | None,
-    embedder_version: str | None,
+    encodings: TextEncodings | None,
     provenance: Mapping[str, Any],
     progress: Progress,
     max_support: int | None = None,
@@ -224,8 +224,7 @@ def _train(
     config = IntentTrainingConfig()
     return train_intent(
         [example for example, taken in zip(examples, chosen, strict=True) if taken],
-        vectors=None if vectors is None else vectors[chosen],
-        embedder_version=embedder_version,
+        encodings=None if encodings is None else encodings.of(chosen),
         config=config if max_support is None else replace(config, max_support=max_support),
         provenance=provenance,
         report=lambda phase: progress(phase, 0, 1),
@@ -235,7 +234,7 @@ def _train(
 def _predictions(
     examples: Sequence[IntentExample],
     chosen: np.ndarray[Any, np.dtype[np.bool_]],
-    vectors: Matrix | None,
+    encodings: TextEncodings | None,
     model: IntentModel,
     rules: IntentRules | None,
 ) -> list[IntentPrediction]:
@@ -249,7 +248,7 @@ def _predictions(
             examples[row].intent,
             model=model,
             rules=rules,
-            vector=None if vectors is None else vectors[row],
+            encoding=None if encodings is None else encodings.values[row],
         )
         for row in np.flatnonzero(chosen).tolist()
     ]
@@ -265,7 +264,7 @@ def _latency(
     examples: Sequence[IntentExample],
     model: IntentModel,
     rules: IntentRules | None,
-    embedder: TextEmbedder | None,
+    encoder: TextEncoder | None,
 ) -> LatencyReport:
     from threadpoolctl import threadpool_limits
 
@@ -273,7 +272,7 @@ def _latency(
 
     step = max(1, len(examples) // LATENCY_SAMPLE)
     texts = [example.text for example in examples[::step]]
-    embed = None if embedder is None else (lambda text: embedder.embed([text.strip()])[0])
+    encode = None if encoder is None else (lambda text: encoder.encode([text.strip()])[0])
     # as in the server: more threads would spin between products this small and be counted
     with threadpool_limits(limits=1, user_api="blas"):
-        return measure_latency(texts, model=model, rules=rules, embed=embed)
+        return measure_latency(texts, model=model, rules=rules, encode=encode)

@@ -56,7 +56,7 @@ def intent(
             "version": artifact.version,
             "directory": str(training.directory),
             "dataset_hash": artifact.provenance["dataset_hash"],
-            "embedder_version": artifact.decisions["embedder_version"],
+            "encoder_version": artifact.decisions["encoder_version"],
             "examples": artifact.provenance["examples"],
             "left_out_accuracy": artifact.provenance["left_out_accuracy"],
             "held_out": report_document(training.held_out),
@@ -65,7 +65,7 @@ def intent(
         return
     count = artifact.provenance["examples"]
     print(f"{artifact.version}, trained on {count:,} texts, in {training.directory}")
-    if artifact.decisions["embedder_version"] is None:
+    if artifact.decisions["encoder_version"] is None:
         print("no encoder is cached, so it has no encoder head: `mangaassist models fetch`, then train again")
     print("Held out (trained on the other four fifths):")
     show_report(training.held_out)

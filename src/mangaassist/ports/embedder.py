@@ -36,3 +36,24 @@ class TextEmbedder(Protocol):
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """Embed one text off the event loop, possibly batched with concurrent callers."""
         ...
+
+
+class TextEncoder(TextEmbedder, Protocol):
+    """An embedder that also hands out what its middle layers make of a text.
+
+    A text's encoding is its vector, of `dimension` columns, followed by what the middle layers say: they
+    still tell a question from a request where the last layer keeps only the topic.
+    """
+
+    @property
+    def encoding_width(self) -> int:
+        """Length of an encoding."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """Return the texts' encodings, on the calling thread: for batch work."""
+        ...
+
+    async def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Encode one text off the event loop, possibly batched with concurrent callers."""
+        ...

@@ -46,10 +46,10 @@ def test_a_written_artifact_decides_like_the_trained_one(tmp_path: Path) -> None
     write_artifact(artifact, tmp_path)
     model, read = artifact.model(), read_artifact(tmp_path).model()
     assert read.version == model.version
-    vector = NgramEmbedder().embed(["what about this bargain"])[0]
+    encoding = NgramEmbedder().encode(["what about this bargain"])[0]
     features = model.features("what about this bargain")
-    assert read.encoder_verdict(features, vector).confidence == pytest.approx(
-        model.encoder_verdict(features, vector).confidence
+    assert read.encoder_verdict(features, encoding).confidence == pytest.approx(
+        model.encoder_verdict(features, encoding).confidence
     )
 
 
@@ -62,7 +62,7 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_tampered_artifact_is_refused(tmp_path: Path) -> None:
     write_artifact(train_small(), tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    manifest["decisions"]["kernel_width"] = 9.0
+    manifest["decisions"]["kernel"]["vector"]["width"] = 9.0
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ConfigurationError, match="train intent"):
         read_artifact(tmp_path)
@@ -102,7 +102,7 @@ def test_the_recall_threshold_reaches_its_recall_on_the_scores_it_was_fitted_to(
 def test_a_separable_set_is_learned_and_its_outsiders_rejected() -> None:
     model, embedder = train_small().model(), NgramEmbedder()
     for example in examples():
-        verdict = model.encoder_verdict(model.features(example.text), embedder.embed([example.text])[0])
+        verdict = model.encoder_verdict(model.features(example.text), embedder.encode([example.text])[0])
         assert verdict.label == example.intent
 
 
@@ -110,8 +110,7 @@ def test_one_intent_is_nothing_to_train_on() -> None:
     with pytest.raises(InvalidRequestError, match="two intents"):
         train_intent(
             [IntentExample(text="a", intent="faq")],
-            vectors=None,
-            embedder_version=None,
+            encodings=None,
             config=IntentTrainingConfig(),
             provenance={},
         )

@@ -78,7 +78,7 @@ class IntentReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyReport:
-    """CPU milliseconds of one decision at a time, embedding included."""
+    """CPU milliseconds of one decision at a time, encoding included."""
 
     p50_ms: float
     p95_ms: float
@@ -87,9 +87,9 @@ class LatencyReport:
 
 
 def predict(
-    text: str, truth: str, *, model: IntentModel, rules: IntentRules | None, vector: Floats | None
+    text: str, truth: str, *, model: IntentModel, rules: IntentRules | None, encoding: Floats | None
 ) -> IntentPrediction:
-    """Take the path of the cascade with a vector at hand."""
+    """Take the path of the cascade with an encoding at hand."""
     rule = rules.match(text) if rules is not None else None
     if rules is not None and rule is not None:
         label = rule.intent.value
@@ -104,8 +104,8 @@ def predict(
         )
     features = model.features(text)
     verdict, stage = model.first_verdict(features), "first_stage"
-    if vector is not None and not model.is_sure(verdict):
-        verdict, stage = model.encoder_verdict(features, vector), "encoder"
+    if encoding is not None and not model.is_sure(verdict):
+        verdict, stage = model.encoder_verdict(features, encoding), "encoder"
     return IntentPrediction(
         text=text,
         truth=truth,
@@ -188,10 +188,10 @@ def measure_latency(
     *,
     model: IntentModel,
     rules: IntentRules | None,
-    embed: Callable[[str], Floats] | None,
+    encode: Callable[[str], Floats] | None,
     warm_up: int = 20,
 ) -> LatencyReport:
-    """Decide the texts one at a time; embedding is part of a decision unless an earlier stage is sure."""
+    """Decide the texts one at a time; encoding is part of a decision unless an earlier stage is sure."""
     total, first_only = [], []
     for position, text in enumerate([*texts[:warm_up], *texts]):
         start = time.process_time_ns()
@@ -201,8 +201,8 @@ def measure_latency(
             features = model.features(text)
             verdict = model.first_verdict(features)
             first_ms = (time.process_time_ns() - after_rules) / 1e6
-            if embed is not None and not model.is_sure(verdict):
-                model.encoder_verdict(features, embed(text))
+            if encode is not None and not model.is_sure(verdict):
+                model.encoder_verdict(features, encode(text))
             if position >= warm_up:
                 first_only.append(first_ms)
         if position >= warm_up:

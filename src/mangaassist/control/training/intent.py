@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mangaassist.control.training.calibration import CalibrationTargets, calibrate
-from mangaassist.control.training.ridge import GaussianLandmarks, RidgeFit, fit_ridge
+from mangaassist.control.training.ridge import (
+    KernelLandmarks,
+    KernelShape,
+    RidgeFit,
+    fit_ridge,
+    principal_view,
+)
 from mangaassist.domain.errors import InvalidRequestError
 from mangaassist.serving.array_files import quantised
-from mangaassist.serving.intent.artifact import IntentArtifact, calibration_record
+from mangaassist.serving.intent.artifact import IntentArtifact, calibration_record, stored_term
+from mangaassist.serving.intent.encoder_head import KernelTerm
 from mangaassist.serving.intent.features import (
     BUCKETS,
     CHARACTER_BUCKETS,
@@ -28,6 +35,8 @@ from mangaassist.serving.intent.first_stage import Floats
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+VECTOR_KERNEL = KernelShape(dimension=128, width=2.0, weight=1.0)
+LAYERS_KERNEL = KernelShape(dimension=192, width=1.0, weight=3.0)
 OUT_OF_SCOPE_LABELS = ("out_of_scope", "oos")
 Report = Callable[[str], None]
 Rows = NDArray[np.intp]
@@ -42,10 +51,29 @@ class IntentExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextEncodings:
+    """Texts as an encoder sees them: a row each, of which the first `dimension` columns are its vector."""
+
+    values: Floats
+    dimension: int
+    encoder_version: str
+
+    @property
+    def parts(self) -> tuple[range, range]:
+        """The columns of the vector, and those of the middle layers."""
+        return range(self.dimension), range(self.dimension, self.values.shape[1])
+
+    def of(self, rows: NDArray[np.bool_]) -> TextEncodings:
+        """Return those of some texts."""
+        return replace(self, values=self.values[rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IntentTrainingConfig:
     """The settings of training; the defaults were chosen by cross-validation, see docs/intents.md."""
 
-    kernel_width: float = 3.0
+    vector_kernel: KernelShape = VECTOR_KERNEL
+    layers_kernel: KernelShape = LAYERS_KERNEL
     ngram_weight: float = 0.6
     word_factor: float = 2.0
     ridge: float = 0.3
@@ -81,15 +109,14 @@ def find_outside_label(labels: Sequence[str]) -> str | None:
 def train_intent(
     examples: Sequence[IntentExample],
     *,
-    vectors: Floats | None,
-    embedder_version: str | None,
+    encodings: TextEncodings | None,
     config: IntentTrainingConfig,
     provenance: Mapping[str, Any],
     report: Report = lambda _: None,
 ) -> TrainedIntent:
     """Fit both stages and their calibration.
 
-    `vectors` are the examples' embeddings in their order, None to train the first stage alone. Raises
+    `encodings` are the examples' in their order, None to train the first stage alone. Raises
     `InvalidRequestError` for fewer than two labels.
     """
     labels = tuple(sorted({example.intent for example in examples}))
@@ -111,7 +138,7 @@ def train_intent(
         return calibration_record(calibration)
 
     report("training the first stage")
-    most = config.max_first_rows if vectors is None else config.max_rows
+    most = config.max_first_rows if encodings is None else config.max_rows
     joint_rows = _sample(truth, most, config.seed)
     products = _products(ngrams[joint_rows])
     # a smaller sample is part of a larger one
@@ -124,25 +151,36 @@ def train_intent(
         "labels": list(labels),
         "outside_label": outside_label,
         "first_calibration": calibrated(first.left_out_scores, rows),
-        "embedder_version": embedder_version if vectors is not None else None,
+        "encoder_version": None if encodings is None else encodings.encoder_version,
     }
     accuracy = {"first_stage": _accuracy(first.left_out_scores, truth[rows])}
-    if vectors is not None:
+    if encodings is not None:
         report("training the encoder head")
         rows = joint_rows
-        landmarks = GaussianLandmarks(
-            vectors[rows], _sample(truth[rows], config.max_support, config.seed), width=config.kernel_width
+        kernel = {"vector": config.vector_kernel, "layers": config.layers_kernel}
+        views = [
+            principal_view(encodings.values[rows], columns, dimension=shape.dimension)
+            for columns, shape in zip(encodings.parts, kernel.values(), strict=True)
+        ]
+        landmarks = KernelLandmarks(
+            [view.of(encodings.values[rows]) for view in views],
+            _sample(truth[rows], config.max_support, config.seed),
+            terms=list(kernel.values()),
         )
         gram = landmarks.gram()
         products *= np.float32(config.ngram_weight)
         gram += products
         fit = fit_ridge(gram, targets[rows], ridge=config.ridge)
-        arrays |= quantised("support", landmarks.support, axis=1)
         arrays["coefficients"] = landmarks.on_support(fit.coefficients)
         arrays |= quantised(
             "encoder_rows", np.float32(config.ngram_weight) * _fold(ngrams[rows], fit), axis=0
         )
-        decisions["kernel_width"] = config.kernel_width
+        decisions["encoding_width"] = encodings.values.shape[1]
+        decisions["kernel"] = {}
+        for (name, shape), view, support in zip(kernel.items(), views, landmarks.supports, strict=True):
+            term = KernelTerm(view=view, width=shape.width, weight=shape.weight, support=support)
+            stored, decisions["kernel"][name] = stored_term(name, term)
+            arrays |= stored
         decisions["encoder_calibration"] = calibrated(fit.left_out_scores, rows)
         accuracy["encoder"] = _accuracy(fit.left_out_scores, truth[rows])
     artifact = IntentArtifact(

@@ -7,14 +7,25 @@ the inverse. So every training text is also a validation text, and calibration n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mangaassist.serving.intent.encoder_head import EncodingView, gaussian
 from mangaassist.serving.intent.first_stage import Floats
 
 JITTER = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelShape:
+    """One term of a kernel: `weight` exp(-`width` (1 - cos)) on `dimension` principal axes."""
+
+    dimension: int
+    width: float
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,27 +51,27 @@ def fit_ridge(gram: Floats, targets: Floats, *, ridge: float) -> RidgeFit:
     return RidgeFit(coefficients=coefficients, left_out_scores=left_out.astype(np.float32))
 
 
-class GaussianLandmarks:
-    """The Gaussian kernel exp(-width (1 - cos)), expanded in a sample of the rows (Williams & Seeger 2001).
+class KernelLandmarks:
+    """A sum of Gaussian kernels, expanded in a sample of the rows (Williams & Seeger 2001).
 
-    With as many landmarks as rows it is exact.
+    `views` are what the terms see of each row; with as many landmarks as rows the expansion is exact.
     """
 
-    def __init__(self, vectors: Floats, chosen: NDArray[np.intp], *, width: float) -> None:
+    def __init__(
+        self, views: Sequence[Floats], chosen: NDArray[np.intp], *, terms: Sequence[KernelShape]
+    ) -> None:
         from scipy.linalg import solve_triangular
 
-        self.support = vectors[chosen]
-        self._width = np.float32(width)
-        among = self._kernel(self.support, self.support)
-        self._exact = len(chosen) == len(vectors)
+        self.supports = [view[chosen] for view in views]
+        self._terms = terms
+        among = self._kernel(self.supports)
+        self._exact = len(chosen) == len(views[0])
         if self._exact:
             self._features = among
             return
         among[np.diag_indices_from(among)] += np.float32(JITTER)
         self._lower = np.linalg.cholesky(among)
-        self._features = solve_triangular(
-            self._lower, self._kernel(self.support, vectors), lower=True, check_finite=False
-        )
+        self._features = solve_triangular(self._lower, self._kernel(views), lower=True, check_finite=False)
 
     def gram(self) -> Floats:
         """Return the kernel values of all pairs of rows."""
@@ -79,9 +90,23 @@ class GaussianLandmarks:
         outer = solve_triangular(self._lower, inner, lower=True, trans="T", check_finite=False)
         return np.asarray(outer, dtype=np.float32)
 
-    def _kernel(self, left: Floats, right: Floats) -> Floats:
-        nearness: Floats = left @ right.T
-        nearness -= np.float32(1)
-        nearness *= self._width
-        np.exp(nearness, out=nearness)
-        return nearness
+    def _kernel(self, views: Sequence[Floats]) -> Floats:
+        """Return the kernel of every landmark with every row of the views."""
+        total = np.zeros((len(self.supports[0]), len(views[0])), dtype=np.float32)
+        for term, support, view in zip(self._terms, self.supports, views, strict=True):
+            total += gaussian(support @ view.T, term.width, term.weight)
+        return total
+
+
+def principal_view(encodings: Floats, columns: range, *, dimension: int) -> EncodingView:
+    """Fit the view of these columns onto their `dimension` axes of greatest variance (Pearson 1901)."""
+    part = encodings[:, columns.start : columns.stop]
+    centre = part.mean(axis=0)
+    centred = (part - centre).astype(np.float64)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    axes = vectors[:, ::-1][:, :dimension]
+    # an axis has no direction of its own: its largest entry decides, so that refits agree
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    return EncodingView(
+        first_column=columns.start, centre=centre.astype(np.float32), axes=axes.astype(np.float32)
+    )

@@ -16,13 +16,20 @@ from typing import Any
 import numpy as np
 
 from mangaassist.domain.errors import ConfigurationError
-from mangaassist.serving.array_files import Arrays, content_digest, expanded, packed, replace_file
+from mangaassist.serving.array_files import (
+    Arrays,
+    content_digest,
+    expanded,
+    packed,
+    quantised,
+    replace_file,
+)
 from mangaassist.serving.intent.decision import Calibration
-from mangaassist.serving.intent.encoder_head import KernelHead
+from mangaassist.serving.intent.encoder_head import EncodingView, KernelHead, KernelTerm
 from mangaassist.serving.intent.first_stage import LinearHead, NgramWeights
 from mangaassist.serving.intent.model import IntentModel
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS_FILE = "model.npz"
 MANIFEST_FILE = "manifest.json"
 
@@ -44,11 +51,11 @@ class IntentArtifact:
         """Return the model in working precision."""
         decisions, arrays = self.decisions, self.arrays
         head = None
-        if "support" in arrays:
+        if "encoding_width" in decisions:
             head = KernelHead(
-                support=expanded(arrays, "support"),
+                encoding_width=decisions["encoding_width"],
+                terms=[_term(arrays, name, record) for name, record in decisions["kernel"].items()],
                 coefficients=expanded(arrays, "coefficients"),
-                width=float(decisions["kernel_width"]),
                 ngrams=LinearHead(rows=expanded(arrays, "encoder_rows")),
             )
         return IntentModel(
@@ -60,8 +67,32 @@ class IntentArtifact:
             first_calibration=_calibration(decisions["first_calibration"]),
             encoder_head=head,
             encoder_calibration=_calibration(decisions["encoder_calibration"]) if head else None,
-            embedder_version=decisions["embedder_version"],
+            encoder_version=decisions["encoder_version"],
         )
+
+
+def stored_term(name: str, term: KernelTerm) -> tuple[Arrays, dict[str, Any]]:
+    """Return a kernel's term as arrays and as the record that goes with them."""
+    arrays = {
+        **quantised(f"{name}_support", term.support, axis=1),
+        **quantised(f"{name}_axes", term.view.axes, axis=0),
+        f"{name}_centre": term.view.centre,
+    }
+    return arrays, {"first_column": term.view.first_column, "width": term.width, "weight": term.weight}
+
+
+def _term(arrays: Arrays, name: str, record: Mapping[str, Any]) -> KernelTerm:
+    view = EncodingView(
+        first_column=record["first_column"],
+        centre=expanded(arrays, f"{name}_centre"),
+        axes=expanded(arrays, f"{name}_axes"),
+    )
+    return KernelTerm(
+        view=view,
+        width=record["width"],
+        weight=record["weight"],
+        support=expanded(arrays, f"{name}_support"),
+    )
 
 
 def write_artifact(artifact: IntentArtifact, directory: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mangaassist.domain.errors import ConfigurationError, DependencyError
 from mangaassist.domain.intents import ClassificationPath, Intent, IntentDecision
-from mangaassist.ports.embedder import TextEmbedder
+from mangaassist.ports.embedder import TextEncoder
 from mangaassist.serving.intent.decision import Verdict
 from mangaassist.serving.intent.first_stage import Floats
 from mangaassist.serving.intent.model import IntentModel
@@ -24,27 +24,35 @@ class ClassifiedMessage:
     vector: Floats | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encoding:
+    """A text's encoding, and the vector that it begins with."""
+
+    values: Floats
+    vector: Floats
+
+
 class IntentCascade:
     """Classifies messages; stateless, one instance a release bundle.
 
-    Without an embedder, with one that the model was not trained for, or when it fails, the first stage
+    Without an encoder, with one that the model was not trained for, or when it fails, the first stage
     decides alone and the decision's path is `fallback`.
     """
 
-    def __init__(self, model: IntentModel, rules: IntentRules, embedder: TextEmbedder | None) -> None:
+    def __init__(self, model: IntentModel, rules: IntentRules, encoder: TextEncoder | None) -> None:
         unknown = sorted(set(model.labels) - set(Intent))
         if unknown:
             raise ConfigurationError(f"intent model {model.version!r} has unknown labels: {unknown}")
         self._model = model
         self._rules = rules
-        usable = embedder is not None and model.understands(embedder.version, embedder.dimension)
-        self._embedder = embedder if usable else None
+        usable = encoder is not None and model.understands(encoder.version, encoder.encoding_width)
+        self._encoder = encoder if usable else None
         self.version = f"{model.version}+rules-{rules.version}"
 
     @property
     def uses_encoder(self) -> bool:
         """Whether the encoder stage is there."""
-        return self._embedder is not None
+        return self._encoder is not None
 
     async def classify(self, text: str) -> ClassifiedMessage:
         """Return the decision for one message; never raises for lack of an encoder."""
@@ -55,19 +63,20 @@ class IntentCascade:
         first = self._model.first_verdict(features)
         if self._model.is_sure(first):
             return ClassifiedMessage(decision=self._decision(first, stage="first_stage", path="model"))
-        vector = await self._embed(text)
-        if vector is None:
+        encoding = await self._encode(text)
+        if encoding is None:
             return ClassifiedMessage(decision=self._decision(first, stage="first_stage", path="fallback"))
-        verdict = self._model.encoder_verdict(features, vector)
+        verdict = self._model.encoder_verdict(features, encoding.values)
         return ClassifiedMessage(
-            decision=self._decision(verdict, stage="encoder", path="model"), vector=vector
+            decision=self._decision(verdict, stage="encoder", path="model"), vector=encoding.vector
         )
 
-    async def _embed(self, text: str) -> Floats | None:
-        if self._embedder is None:
+    async def _encode(self, text: str) -> _Encoding | None:
+        if self._encoder is None:
             return None
         try:
-            return await self._embedder.embed_query(text.strip())
+            values = await self._encoder.encode_query(text.strip())
+            return _Encoding(values=values, vector=values[: self._encoder.dimension])
         except DependencyError as error:
             LOG.warning("the encoder failed; the first stage decides alone", extra={"error": str(error)})
             return None

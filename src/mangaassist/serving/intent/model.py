@@ -16,7 +16,7 @@ class IntentModel:
     """Scores texts; knows nothing of rules, of our intents or of how vectors come about.
 
     Labels are strings, so the same model serves any labelled set. `encoder_head` is None when it was
-    trained without an encoder; `embedder_version` names the one whose vectors the head understands.
+    trained without an encoder; `encoder_version` names the one whose encodings the head understands.
     """
 
     version: str
@@ -27,7 +27,7 @@ class IntentModel:
     first_calibration: Calibration
     encoder_head: KernelHead | None = None
     encoder_calibration: Calibration | None = None
-    embedder_version: str | None = None
+    encoder_version: str | None = None
 
     def features(self, text: str) -> tuple[Buckets, Floats]:
         """Return the n-grams of a text with their weights."""
@@ -38,11 +38,11 @@ class IntentModel:
         """Decide by n-grams alone."""
         return self._first_decider.decide(self.first_stage.scores(*features))
 
-    def encoder_verdict(self, features: tuple[Buckets, Floats], vector: Floats) -> Verdict:
-        """Decide with the encoder's vector; only for a model that `understands` the embedder."""
+    def encoder_verdict(self, features: tuple[Buckets, Floats], encoding: Floats) -> Verdict:
+        """Decide with the encoding; only for a model that `understands` the encoder."""
         if self.encoder_head is None:
             raise ValueError(f"model {self.version!r} was trained without an encoder")
-        return self._encoder_decider.decide(self.encoder_head.scores(vector, *features))
+        return self._encoder_decider.decide(self.encoder_head.scores(encoding, *features))
 
     def is_sure(self, verdict: Verdict) -> bool:
         """Whether a verdict of the first stage stands without the encoder."""
@@ -52,16 +52,16 @@ class IntentModel:
             and verdict.label != self.outside_label
         )
 
-    def understands(self, embedder_version: str, dimension: int) -> bool:
-        """Whether the vectors of this embedder mean to the head what they meant in training.
+    def understands(self, encoder_version: str, encoding_width: int) -> bool:
+        """Whether the encodings of this encoder mean to the head what they meant in training.
 
         The hash that ends a version changes with the file's bytes, the name before it with the model.
         """
         return (
             self.encoder_head is not None
-            and self.embedder_version is not None
-            and self.encoder_head.dimension == dimension
-            and self.embedder_version.rpartition("-")[0] == embedder_version.rpartition("-")[0]
+            and self.encoder_version is not None
+            and self.encoder_head.encoding_width == encoding_width
+            and self.encoder_version.rpartition("-")[0] == encoder_version.rpartition("-")[0]
         )
 
     @cached_property

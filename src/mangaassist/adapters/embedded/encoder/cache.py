@@ -30,12 +30,21 @@ _LOCK_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingShape:
+    """How long a text's vector is, and its encoding, which begins with it."""
+
+    dimension: int
+    encoding_width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderFiles:
     """A converted encoder in the cache."""
 
     directory: Path
     version: str
     dimension: int
+    encoding_width: int
     onnx_sha256: str
     onnx_bytes: int
     tokenizer_sha256: str

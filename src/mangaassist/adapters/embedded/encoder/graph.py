@@ -24,6 +24,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from mangaassist.adapters.embedded.encoder.cache import EncodingShape
 from mangaassist.adapters.embedded.encoder.pins import CONFIG_FILE, WEIGHTS_FILE
 from mangaassist.adapters.embedded.encoder.safetensors import Weights, read_safetensors
 from mangaassist.domain.errors import InvalidRequestError
@@ -31,7 +32,7 @@ from mangaassist.domain.errors import InvalidRequestError
 Precision = Literal["int8", "fp32"]
 
 INPUTS = ("input_ids", "attention_mask")
-OUTPUT = "sentence_embedding"  # "embedding" would collide with a node's value in some exporters
+OUTPUT = "text_encoding"
 
 _MICROSOFT = "com.microsoft"
 _GELU_SHIFT = 0.17
@@ -47,12 +48,24 @@ class BertShape:
     num_attention_heads: int
     layer_norm_eps: float
 
+    @property
+    def middle_layers(self) -> range:
+        """The layers, counted from 0, whose means are part of an encoding: the second to fourth of six."""
+        middle = self.num_hidden_layers // 2
+        return range(max(0, middle - 2), middle + 1)
 
-def convert_weights(source: Path, target: Path) -> int:
-    """Write the int8 graph of the model in folder `source` to `target`, and return its dimension."""
+    @property
+    def encoding(self) -> EncodingShape:
+        """The widths of what the graph puts out."""
+        width = self.hidden_size * (1 + len(self.middle_layers))
+        return EncodingShape(dimension=self.hidden_size, encoding_width=width)
+
+
+def convert_weights(source: Path, target: Path) -> EncodingShape:
+    """Write the int8 graph of the model in folder `source` to `target`, and return what it puts out."""
     shape = read_shape(source / CONFIG_FILE)
     onnx.save(build_graph(read_safetensors(source / WEIGHTS_FILE), shape), target)
-    return shape.hidden_size
+    return shape.encoding
 
 
 def read_shape(path: Path) -> BertShape:
@@ -73,7 +86,7 @@ def read_shape(path: Path) -> BertShape:
 
 
 def build_graph(weights: Weights, shape: BertShape, precision: Precision = "int8") -> onnx.ModelProto:
-    """Return tokens in, one unit-length mean-pooled vector a text out."""
+    """Return tokens in, a row a text out: its unit-length mean-pooled vector, its middle layers' means."""
     try:
         graph = _BertGraph(weights, shape, precision).build()
     except KeyError as error:
@@ -95,6 +108,7 @@ class _BertGraph:
         self._one = self._constant(np.float32(1))
         self._last_axis = self._constant(np.array([-1]))
         self._first_axis = self._constant(np.array([0]))
+        self._token_axis = self._constant(np.array([1]))
 
     def build(self) -> onnx.GraphProto:
         """Return the whole graph."""
@@ -105,6 +119,11 @@ class _BertGraph:
         as_rows = self._constant(np.array([-1, self._shape.hidden_size]))
         mask = self._node("Cast", INPUTS[1], attributes={"to": TensorProto.INT32})
         hidden = self._node("Reshape", self._embeddings(), as_rows)
+        self._mask = self._node(
+            "Unsqueeze", self._node("Cast", INPUTS[1], attributes={"to": TensorProto.FLOAT}), self._last_axis
+        )
+        self._count = self._sum_of_tokens(self._mask)
+        mean_layers = []
         for layer in range(self._shape.num_hidden_layers):
             prefix = f"encoder.layer.{layer}"
             attended = self._node("Reshape", self._attention(hidden, mask, prefix, as_batch), as_rows)
@@ -113,7 +132,11 @@ class _BertGraph:
             bias = self._constant(self._weights[f"{prefix}.intermediate.dense.bias"])
             inner = self._node("BiasGelu", inner, bias, domain=_MICROSOFT)
             hidden = self._project_and_add(inner, hidden, f"{prefix}.output", follows_gelu=True)
-        self._pool(self._node("Reshape", hidden, as_batch))
+            if layer in self._shape.middle_layers:
+                mean_layers.append(self._mean(self._node("Reshape", hidden, as_batch)))
+        mean = self._mean(self._node("Reshape", hidden, as_batch))
+        vector = self._node("LpNormalization", mean, attributes={"axis": -1, "p": 2})
+        self._nodes.append(helper.make_node("Concat", [vector, *mean_layers], [OUTPUT], axis=1))
         return helper.make_graph(
             self._nodes,
             "bert_sentence_encoder",
@@ -121,7 +144,11 @@ class _BertGraph:
                 helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
                 for name in INPUTS
             ],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", self._shape.hidden_size])],
+            [
+                helper.make_tensor_value_info(
+                    OUTPUT, TensorProto.FLOAT, ["batch", self._shape.encoding.encoding_width]
+                )
+            ],
             self._constants,
         )
 
@@ -209,17 +236,12 @@ class _BertGraph:
         )
         return self._node("Mul", product, scale)
 
-    def _pool(self, hidden: str) -> None:
-        """Sum over the tokens that are not padding, and scale to unit length, which makes it the mean's."""
-        mask = self._node("Cast", INPUTS[1], attributes={"to": TensorProto.FLOAT})
-        mask = self._node("Unsqueeze", mask, self._last_axis)
-        total = self._node(
-            "ReduceSum",
-            self._node("Mul", hidden, mask),
-            self._constant(np.array([1])),
-            attributes={"keepdims": 0},
-        )
-        self._nodes.append(helper.make_node("LpNormalization", [total], [OUTPUT], axis=-1, p=2))
+    def _mean(self, hidden: str) -> str:
+        """Average over the tokens that are not padding."""
+        return self._node("Div", self._sum_of_tokens(self._node("Mul", hidden, self._mask)), self._count)
+
+    def _sum_of_tokens(self, rows: str) -> str:
+        return self._node("ReduceSum", rows, self._token_axis, attributes={"keepdims": 0})
 
     def _node(
         self,

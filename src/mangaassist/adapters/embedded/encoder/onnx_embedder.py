@@ -1,4 +1,4 @@
-"""The `TextEmbedder` that runs the converted encoder with onnxruntime, on the CPU."""
+"""The `TextEncoder` that runs the converted encoder with onnxruntime, on the CPU."""
 
 from __future__ import annotations
 
@@ -48,13 +48,41 @@ class OnnxTextEmbedder:
         """Length of a vector."""
         return self._files.dimension
 
+    @property
+    def encoding_width(self) -> int:
+        """Length of an encoding."""
+        return self._files.encoding_width
+
     def warm_up(self) -> None:
         """Load the model and run it once, so that the first query need not."""
         self.embed(["warm up"])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """Embed on the calling thread, and on `workers` - 1 more."""
-        result = np.empty((len(texts), self.dimension), dtype=np.float32)
+        return self._run_all(texts, self.dimension)
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """Encode on the calling thread, and on `workers` - 1 more."""
+        return self._run_all(texts, self.encoding_width)
+
+    async def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Embed one text on the query thread, together with those that others asked for meanwhile."""
+        return (await self.encode_query(text))[: self.dimension]
+
+    async def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Encode one text on the query thread, together with those that others asked for meanwhile."""
+        return await self._batcher.submit(text)
+
+    def close(self) -> None:
+        """Finish queued queries and let the model go; later calls raise `DependencyUnavailableError`."""
+        self._batcher.close()
+        with self._lock:
+            self._closed = True
+            self._model = None
+
+    def _run_all(self, texts: Sequence[str], width: int) -> Matrix:
+        """Return the first `width` columns of every text's encoding."""
+        result = np.empty((len(texts), width), dtype=np.float32)
         if not texts:
             return result
         model = self._loaded()
@@ -63,7 +91,8 @@ class OnnxTextEmbedder:
             batches = list(plan_batches([len(ids) for ids in tokens]))
 
             def run(batch: list[int], tokens: list[list[int]] = tokens, start: int = start) -> None:
-                result[[start + index for index in batch]] = model.run([tokens[index] for index in batch])
+                rows = model.run([tokens[index] for index in batch])
+                result[[start + index for index in batch]] = rows[:, :width]
 
             if self._workers == 1 or len(batches) == 1:
                 for batch in batches:
@@ -73,17 +102,6 @@ class OnnxTextEmbedder:
                     # the longest first, so that no thread starts a long batch when the others are done
                     list(pool.map(run, reversed(batches)))
         return result
-
-    async def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Embed one text on the query thread, together with those that others asked for meanwhile."""
-        return await self._batcher.submit(text)
-
-    def close(self) -> None:
-        """Finish queued queries and let the model go; later calls raise `DependencyUnavailableError`."""
-        self._batcher.close()
-        with self._lock:
-            self._closed = True
-            self._model = None
 
     def _run_queries(self, texts: Sequence[str]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Embed a batch of queries, the shortest first."""
@@ -131,7 +149,7 @@ class _Model:
         return ids
 
     def run(self, tokens: Sequence[Sequence[int]]) -> Matrix:
-        """Pad to the longest and return one unit-length row a text."""
+        """Pad to the longest and return one encoding a text."""
         longest = max(map(len, tokens))
         ids = np.zeros((len(tokens), longest), dtype=np.int64)
         mask = np.zeros((len(tokens), longest), dtype=np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-GRAPH_FORMAT = 1
+GRAPH_FORMAT = 2
 """Raised whenever `graph.py` builds a different graph from the same weights."""
 
 WEIGHTS_FILE = "model.safetensors"

@@ -13,6 +13,7 @@ from mangaassist.adapters.embedded.encoder.cache import (
     ONNX_FILE,
     PARTIAL_PREFIX,
     EncoderFiles,
+    EncodingShape,
     FetchResult,
     encoder_dir,
     exclusive,
@@ -39,8 +40,8 @@ from mangaassist.adapters.embedded.encoder.sources import (
 )
 from mangaassist.domain.errors import DependencyUnavailableError
 
-Converter = Callable[[Path, Path], int]
-"""Converts the folder with the weights into an ONNX file, and returns the dimension of its vectors."""
+Converter = Callable[[Path, Path], EncodingShape]
+"""Converts the folder with the weights into an ONNX file, and returns the widths of what it puts out."""
 
 _LOCK_TIMEOUT_S = 1_800.0
 
@@ -113,13 +114,14 @@ def _fetch(
             failures.append(f"{source.name}: {error}")
             continue
         report(FetchProgress(phase="converting", source=source.name))
-        dimension = convert(weights, result / ONNX_FILE)
+        shape = convert(weights, result / ONNX_FILE)
         shutil.copyfile(weights / TOKENIZER_FILE, result / TOKENIZER_FILE)
         digest = sha256_of(result / ONNX_FILE)
         files = EncoderFiles(
             directory=encoder_dir(cache_dir, pin),
             version=f"{pin.name}-int8-{digest[:12]}",
-            dimension=dimension,
+            dimension=shape.dimension,
+            encoding_width=shape.encoding_width,
             onnx_sha256=digest,
             onnx_bytes=(result / ONNX_FILE).stat().st_size,
             tokenizer_sha256=pin.tokenizer_sha256,
