@@ -8,7 +8,7 @@ import pytest
 from mangaassist.stats.cuped import cuped
 from mangaassist.stats.means import welch
 from mangaassist.stats.moments import Moments, PairMoments
-from mangaassist.stats.ratios import fieller, ratio_interval
+from mangaassist.stats.ratios import ratio_interval
 from tests.simulation.rates import observed
 from tests.support.outcomes import computed
 
@@ -28,7 +28,7 @@ def test_welch_keeps_its_size_on_skewed_costs_of_unequal_arms(replicates: int) -
 
 
 @pytest.mark.parametrize("replicates", SIZES)
-@pytest.mark.parametrize(("sessions", "rate"), [(400, 0.7), (60, 0.1)])
+@pytest.mark.parametrize(("sessions", "rate"), [(400, 0.7), (60, 0.3), (60, 0.1), (200, 0.05)])
 def test_cost_per_success_covers_also_when_successes_are_rare(
     sessions: int, rate: float, replicates: int
 ) -> None:
@@ -42,9 +42,8 @@ def test_cost_per_success_covers_also_when_successes_are_rare(
         interval = computed(ratio_interval(pair))
         covered += interval.low <= truth <= interval.high
     coverage = observed(f"cost per success, {sessions} sessions, rate {rate}", covered, replicates)
-    # successes of 18 turns in 180 are skewed: some coverage is lost there
-    assert coverage.high >= (0.945 if rate > 0.5 else 0.92)
-    assert coverage.low <= 0.955
+    assert coverage.high >= 0.94
+    assert coverage.low <= 0.96
 
 
 @pytest.mark.parametrize("replicates", SIZES)
@@ -54,7 +53,7 @@ def test_fieller_covers_when_the_denominator_is_near_zero(replicates: int) -> No
     for _ in range(replicates):
         x = generator.normal(0.25, 1, 50)
         y = 2.0 * x + generator.normal(0, 0.5, 50)
-        interval = computed(fieller(PairMoments.of(y, x)))
+        interval = computed(ratio_interval(PairMoments.of(y, x)))
         covered += interval.low <= 2.0 <= interval.high
         endless += not np.isfinite(interval.high - interval.low)
     coverage = observed("Fieller, denominator 1.8 errors from zero", covered, replicates)
