@@ -37,6 +37,7 @@ from mangaassist.bootstrap.observability import (
     build_trace_sink,
     mlflow_trace_url,
 )
+from mangaassist.bootstrap.privacy import build_redactor, catalogue_names
 from mangaassist.bootstrap.releases import Releases
 from mangaassist.bootstrap.settings import Settings, find_store_dir
 from mangaassist.bootstrap.traffic import Traffic, experiments_file, take_up_first_plan
@@ -47,7 +48,6 @@ from mangaassist.ports.configuration import ConfigurationDocument
 from mangaassist.serving.allocation import Allocator, ExposureLog
 from mangaassist.serving.dialogue.reader import DialogueReader
 from mangaassist.serving.facts.assembler import FactsAssembler, StoreServices
-from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.pipeline import ChatPipeline, PipelineServices
 
 WATCH_INTERVAL_S = 0.5
@@ -152,7 +152,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         stack.callback(traces.close)
         remote_spans = build_remote_spans(settings, clock=clock)
         stack.callback(remote_spans.close)
-        redactor = Redactor()
+        redactor = build_redactor(settings, store.catalog)
+        store.catalog.subscribe(lambda: redactor.finder.renew(catalogue_names(store.catalog)))
         classifiers = Classifiers(store_dir=store_dir)
         releases = Releases(
             store_dir=store_dir,
@@ -162,6 +163,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             models=models,
             classifier=lambda: classifiers.current(knowledge.embedder),
             retriever=knowledge.retriever,
+            redactor=redactor,
         )
         configuration = WatchedFileConfiguration(
             defaults=store_dir / "config.yaml", override=settings.effective_config_file

@@ -14,6 +14,7 @@ from mangaassist.bootstrap.generation import TextModels
 from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
 from mangaassist.domain.errors import ConfigurationError, ConflictError, NotFoundError
 from mangaassist.ports.store_services import Catalog
+from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.intent.cascade import IntentCascade
 from mangaassist.serving.parts import PipelineParts
 from mangaassist.serving.prompts.builder import PromptBuilder
@@ -44,7 +45,9 @@ class Releases:
         models: TextModels,
         classifier: Callable[[], IntentCascade],
         retriever: Callable[[], Retriever],
+        redactor: Redactor,
     ) -> None:
+        self._redactor = redactor
         self._store_dir = store_dir
         self._manifest_dir = manifest_dir
         self._name = name
@@ -164,7 +167,7 @@ class Releases:
             retriever=retriever,
             prompts=self._prompts(configuration),
             templates=templates,
-            guardrails=build_guardrails(ruleset, catalog=self._catalog),
+            guardrails=build_guardrails(ruleset, catalog=self._catalog, redactor=self._redactor),
             models=self._models.of(bundle.models),
             budget_policy=configuration.budget_policy,
             cache_min_similarity=configuration.cache.min_similarity,

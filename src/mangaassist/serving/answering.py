@@ -52,7 +52,7 @@ async def generate(
         except DependencyError as error:
             problem = type(error).__name__
             span.error = problem
-            span.set(error_message=str(error)[:200])
+            span.set(error_message=exchange.parts.guardrails.redact(str(error))[:200])
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:

@@ -14,6 +14,7 @@ from mangaassist.serving.contents import Contents
 from mangaassist.serving.dialogue.state_changes import after_answer
 from mangaassist.serving.evidence import sealed_capsule, versions_of
 from mangaassist.serving.exchange import Exchange, Understanding
+from mangaassist.serving.guardrails.redaction import FAILED, Redactor
 from mangaassist.serving.presentation import series_in_text
 from mangaassist.serving.sampling import recorded_reason
 
@@ -24,22 +25,28 @@ async def persist_response(
     *,
     sessions: SessionStore,
     contents: Contents | None,
+    redactor: Redactor,
     clock: Clock,
     region: str,
 ) -> None:
-    """Store the exchange; returns once it is durable, raises `DependencyError` when it cannot be."""
+    """Store the exchange, its words without personal data; returns once it is durable, raises `DependencyError` when it cannot be."""
     request = exchange.request
     with exchange.recorder.span("persist_response") as span:
         capsule = await sealed_capsule(exchange, understood, contents=contents, clock=clock)
         now = clock.now()
+        user_text, assistant_text = (
+            redactor.redact(text, "conversation") for text in (request.message, exchange.text)
+        )
+        if FAILED in (user_text, assistant_text):
+            exchange.degraded.append("redaction: words of this turn were dropped")
         await sessions.append(
             TurnWrite(
                 session_id=request.session_id,
                 owner=request.identity.owner,
                 turn=Turn(
                     response_id=exchange.response_id,
-                    user_text=request.message,
-                    assistant_text=exchange.text,
+                    user_text=user_text,
+                    assistant_text=assistant_text,
                     intent=understood.decision.intent,
                     created_at=now,
                 ),

@@ -40,7 +40,7 @@ from mangaassist.serving.dialogue.retrieval_plan import plan_retrieval
 from mangaassist.serving.exchange import Exchange, Understanding
 from mangaassist.serving.facts.assembler import FactsAssembler
 from mangaassist.serving.guarding import check_answer, check_message, screen_chunks
-from mangaassist.serving.guardrails.redaction import Redactor
+from mangaassist.serving.guardrails.redaction import FAILED, Redactor
 from mangaassist.serving.persistence import answer_of, persist_response
 from mangaassist.serving.presentation import cards_of, sources_of
 from mangaassist.serving.prompting import build_prompt
@@ -170,6 +170,7 @@ class ChatPipeline:
                 understood,
                 sessions=services.sessions,
                 contents=services.contents,
+                redactor=services.redactor,
                 clock=services.clock,
                 region=services.region,
             ),
@@ -283,7 +284,10 @@ class ChatPipeline:
 
     async def _share(self, exchange: Exchange, understood: Understanding) -> None:
         scope = None if exchange.cache_hit else scope_of(exchange, understood)
-        if scope is not None and exchange.input_verdict is not None:
+        if scope is None or exchange.input_verdict is None:
+            return
+        # what names a person is nobody else's question
+        if not self._services.redactor.holds_personal_data(exchange.request.message):
             await store_answer(exchange, understood, scope, cache=self._services.cache)
 
     async def _settle_budget(self, exchange: Exchange) -> None:
@@ -303,15 +307,18 @@ class ChatPipeline:
         """Freeze the trace and give it to the sink; never raises, never waits."""
         request, recorder, redact = exchange.request, exchange.recorder, self._services.redactor.redact
         recorder.tags.update(_tags(exchange, self._services.environment))
+        previews = [redact(text)[:PREVIEW_CHARS] for text in (request.message, exchange.text)]
         recorder.root.set(
-            outcome=exchange.outcome, degraded=tuple(redact(item) for item in exchange.degraded)
+            outcome=exchange.outcome,
+            degraded=tuple(redact(item) for item in exchange.degraded),
+            redaction_failed=FAILED in previews,
         )
         self._services.traces.accept(
             recorder.trace(
                 response_id=exchange.response_id,
                 session_id=request.session_id,
-                request_preview=redact(request.message)[:PREVIEW_CHARS],
-                response_preview=redact(exchange.text)[:PREVIEW_CHARS],
+                request_preview=previews[0],
+                response_preview=previews[1],
                 sampling=sampling_of(exchange, environment=self._services.environment),
             )
         )

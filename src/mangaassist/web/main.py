@@ -12,6 +12,7 @@ from mangaassist.bootstrap.logs import log_to_stdout
 from mangaassist.bootstrap.secrets import local_secret
 from mangaassist.bootstrap.settings import Settings, load_settings
 from mangaassist.domain.errors import ConfigurationError
+from mangaassist.serving.feedback_privacy import RedactedFeedback
 from mangaassist.web.app import allow_origins, create_app
 from mangaassist.web.identity import CustomerKeys, IdentityService
 from mangaassist.web.limits import ConcurrencyGate, RateLimiter
@@ -40,7 +41,7 @@ def web_services(container: Container) -> WebServices:
     demo = container.store.customers.customers() if settings.demo_customers_enabled else ()
     return WebServices(
         answers=container.pipeline,
-        feedback=container.storage.feedback,
+        feedback=RedactedFeedback(container.storage.feedback, container.pipeline.services.redactor),
         records=container.storage.sessions,
         archive=container.archive,
         identity=_identity(container),

@@ -12,6 +12,7 @@ from mangaassist.serving.guardrails.splicing import splice
 FAILED = "[redaction failed]"
 DROPPED = "[dropped]"
 _PASSES = 4
+_REMEMBERED_TEXTS = 8
 _PSEUDONYM_CHARS = 10
 _LETTERS = "abcdefghijklmnop"
 
@@ -34,6 +35,7 @@ class Redactor:
         self.finder = finder or PersonalDataFinder()
         self.policy = policy or RedactionPolicy()
         self._key = key
+        self._found: dict[str, list[FlaggedSpan]] = {}
 
     def redact(self, text: str, purpose: Purpose = "trace", *, field: str | None = None) -> str:
         """Return what may be kept of a text for a purpose; `FAILED` when anything goes wrong."""
@@ -43,6 +45,10 @@ class Redactor:
             return self._redacted(text, purpose)
         except Exception:  # a redactor that fails must not let the raw text through
             return FAILED
+
+    def holds_personal_data(self, text: str, purpose: Purpose = "trace") -> bool:
+        """Whether anything in a text would be replaced; also when that cannot be told."""
+        return self.redact(text, purpose) != text
 
     def pseudonym(self, kind: str, value: str) -> str:
         """Return what stands for a value: its kind, and with a key letters that are its alone."""
@@ -56,7 +62,7 @@ class Redactor:
         """Redact until nothing is found: a replacement may bring together what was apart."""
         for _ in range(_PASSES):
             pieces: list[tuple[FlaggedSpan, str]] = []
-            for span in self.finder.find(text):
+            for span in self._find(text):
                 replacement = self._replacement(span.kind, text[span.start : span.end], purpose)
                 if replacement is not None:
                     pieces.append((span, replacement))
@@ -64,6 +70,16 @@ class Redactor:
                 return text
             text = splice(text, pieces)
         return FAILED
+
+    def _find(self, text: str) -> list[FlaggedSpan]:
+        """Find once what one request redacts for several purposes."""
+        found = self._found.get(text)
+        if found is None:
+            found = self.finder.find(text)
+            if len(self._found) >= _REMEMBERED_TEXTS:
+                self._found = {}
+            self._found[text] = found
+        return found
 
     def _replacement(self, kind: str, value: str, purpose: Purpose) -> str | None:
         treatment = self.policy.treatment(kind, purpose)

@@ -32,6 +32,10 @@ class PersonalDataFinder:
         self._people = PeopleRecogniser(names or load_name_lists())
         self._catalogue = CatalogueNames(catalogue_names)
 
+    def renew(self, catalogue_names: Iterable[str]) -> None:
+        """Take up another catalogue's names."""
+        self._catalogue = CatalogueNames(catalogue_names)
+
     @property
     def fixed_forms(self) -> ScanRules:
         """The recognisers of a fixed form, which also guard streams."""
