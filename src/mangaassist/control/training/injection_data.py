@@ -29,7 +29,7 @@ _WORD: Final = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _NOISE_SIGNS: Final = '} ] ( { => == ;) :- ?) !-- ** <% \\u ~ /** ``` $\\ || ## %%# ./ "@ -> (/ }} ]]'
 _NOISE_WORDS: Final = (
     "similarlyNow oppositely describing revert with Two please Sure formatting Giving three bullet javascript"
-    " poem tutti table beginning newline Surely printf step inner gegen sentences stylesheet Ask inverse sorts"
+    " poem tutti table beginning newline Surely printf step inner gegen sentences stylesheet Ask inverse"
     " sorts AS que vous textbf plt import"
 )
 

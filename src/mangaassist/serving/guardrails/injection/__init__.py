@@ -1,0 +1,1 @@
+"""Prompt injection: views of a text, positioned n-grams and concepts, window scores, the ensemble."""
