@@ -105,6 +105,9 @@ def test_the_size_is_close_to_the_nominal_one_by_enumeration(
         @ binom.pmf(np.arange(n_treatment + 1), n_treatment, rate - margin)
         for rate in np.linspace(0.2, 0.8, 13)
     ]
+    print(
+        f"{n_control} against {n_treatment}, margin {margin}: mean {np.mean(sizes):.3f}, max {max(sizes):.3f}"
+    )
     assert 0.03 <= np.mean(sizes) <= 0.055
     assert max(sizes) <= 0.075
 
