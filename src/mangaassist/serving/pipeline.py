@@ -21,7 +21,7 @@ from mangaassist.domain.chat import (
     ChatRequest,
 )
 from mangaassist.domain.dialogue import Reading
-from mangaassist.domain.errors import DependencyError, MangaAssistError
+from mangaassist.domain.errors import DependencyError, InvalidRequestError, MangaAssistError
 from mangaassist.domain.grounding import AnswerFacts
 from mangaassist.domain.intents import Intent, IntentDecision
 from mangaassist.ports.answer_cache import AnswerCache
@@ -89,14 +89,20 @@ class ChatPipeline:
         """What every request shares; a replay reads with it."""
         return self._services
 
+    @property
+    def allocator(self) -> Allocator:
+        """What chooses the parts of a request."""
+        return self._allocator
+
     async def answer(self, request: ChatRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Yield the events of one answer.
 
         Ends with `AnswerDone` once the turn is durable. Raises `NotFoundError` for another owner's
-        session or an unknown bundle, `DependencyError` when the turn cannot be stored. Whatever
+        session or an unknown bundle, `InvalidRequestError` for a session id that is personal data, `DependencyError` when the turn cannot be stored. Whatever
         happens, closing early included, exactly one trace is handed over.
         """
         services = self._services
+        _refuse_telling_id(request.session_id, services.redactor)
         allocation = self._allocator.allocate(request)
         recorder = TraceRecorder(clock=services.clock, ids=services.ids, traceparent=request.traceparent)
         exchange = Exchange(
@@ -322,6 +328,12 @@ class ChatPipeline:
                 sampling=sampling_of(exchange, environment=self._services.environment),
             )
         )
+
+
+def _refuse_telling_id(session_id: str, redactor: Redactor) -> None:
+    """Raise `InvalidRequestError` for an id that tells who its owner is: it stands on every record."""
+    if redactor.redact(session_id, "conversation") not in (session_id, FAILED):
+        raise InvalidRequestError("must be an opaque id; this one is personal data", field="session_id")
 
 
 def _refused(exchange: Exchange, session: SessionContext, reading: Reading) -> Understanding:
