@@ -98,8 +98,9 @@ class ChatPipeline:
         """Yield the events of one answer.
 
         Ends with `AnswerDone` once the turn is durable. Raises `NotFoundError` for another owner's
-        session or an unknown bundle, `InvalidRequestError` for a session id that is personal data, `DependencyError` when the turn cannot be stored. Whatever
-        happens, closing early included, exactly one trace is handed over.
+        session or an unknown bundle, `InvalidRequestError` for a session id that is personal data,
+        `DependencyError` when the turn cannot be stored. Whatever happens, closing early included,
+        exactly one trace is handed over.
         """
         services = self._services
         _refuse_telling_id(request.session_id, services.redactor)
