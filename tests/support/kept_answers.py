@@ -12,6 +12,7 @@ from random import Random
 
 from mangaassist.adapters.embedded.prompt_files import load_prompts
 from mangaassist.bootstrap.container import Container, open_container
+from mangaassist.bootstrap.guardrail_models import load_guardrail_models
 from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
 from mangaassist.bootstrap.lineage import build_replayer, contents_of
 from mangaassist.bootstrap.settings import Settings, load_settings
@@ -181,7 +182,9 @@ def with_other_rule(parts: PipelineParts, container: Container, random: Random) 
     if changed == policy:
         changed = policy.model_copy(update={"threshold": policy.threshold / 2})
     other = _checked(ruleset.model_copy(update={"stages": {**ruleset.stages, name: changed}}))
-    pipeline = build_guardrails(other, catalog=container.store.catalog)
+    pipeline = build_guardrails(
+        other, catalog=container.store.catalog, models=load_guardrail_models(PACK / "guardrails")
+    )
     bundle = replace(parts.bundle, guardrail_ruleset_version=pipeline.version)
     return replace(parts, guardrails=pipeline, bundle=bundle)
 

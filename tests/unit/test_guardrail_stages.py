@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mangaassist.bootstrap.guardrail_models import load_guardrail_models
 from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
 from mangaassist.domain.catalog import Product, Series
 from mangaassist.domain.dialogue import Constraints, DialogueState, Reading
@@ -54,7 +55,9 @@ def facts() -> AnswerFacts:
 
 
 async def check(phase: str, text: str, context: GuardrailContext | None = None) -> GuardrailVerdict:
-    guardrails = build_guardrails(load_ruleset(RULESET), catalog=OneBookCatalog())
+    guardrails = build_guardrails(
+        load_ruleset(RULESET), catalog=OneBookCatalog(), models=load_guardrail_models(RULESET.parent)
+    )
     trace = TraceRecorder(clock=FakeClock(), ids=SequentialIds())
     default = GuardrailContext(facts=facts(), handler="llm", intent=Intent.PRODUCT_QUESTION)
     return await guardrails.run(

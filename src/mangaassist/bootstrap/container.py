@@ -166,7 +166,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             redactor=redactor,
         )
         configuration = WatchedFileConfiguration(
-            defaults=store_dir / "config.yaml", override=settings.effective_config_file
+            defaults=store_dir / "config.yaml",
+            override=settings.effective_config_file,
+            beside=(store_dir / "guardrails", settings.data_dir / "guardrails"),
         )
         allocator = Allocator(releases.parts_of)
         traffic = Traffic(releases=releases, allocator=allocator)

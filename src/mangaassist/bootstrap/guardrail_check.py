@@ -11,6 +11,7 @@ import numpy as np
 from mangaassist.adapters.embedded.store_pack import load_store_pack
 from mangaassist.adapters.embedded.store_services import PackCatalog
 from mangaassist.bootstrap.clock import RandomIds, SystemClock
+from mangaassist.bootstrap.guardrail_models import load_guardrail_models
 from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
 from mangaassist.bootstrap.settings import Settings, find_store_dir
 from mangaassist.domain.errors import NotFoundError
@@ -27,7 +28,10 @@ def open_guardrails(settings: Settings) -> GuardrailPipeline:
     store_dir = find_store_dir(settings)
     pack = load_store_pack(store_dir)
     catalog = PackCatalog(pack.series.records, pack.products.records)
-    return build_guardrails(load_ruleset(store_dir / "guardrails" / "ruleset.yaml"), catalog=catalog)
+    folder = store_dir / "guardrails"
+    return build_guardrails(
+        load_ruleset(folder / "ruleset.yaml"), catalog=catalog, models=load_guardrail_models(folder)
+    )
 
 
 def check_text(settings: Settings, text: str, *, stage: str | None = None) -> Sequence[StageResult]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mangaassist.bootstrap.encoder import open_embedder
 from mangaassist.bootstrap.guardrails import load_ruleset
 from mangaassist.bootstrap.settings import Settings, find_store_dir
 from mangaassist.domain.errors import InvalidRequestError
@@ -27,6 +28,8 @@ class EvaluationRequest:
     file: Path
     settings: Settings
     progress: Progress
+    use_encoder: bool = True
+    leave_one_source_out: bool = False
 
 
 def evaluate_guardrails(kind: Kind, request: EvaluationRequest) -> Document:
@@ -37,17 +40,29 @@ def evaluate_guardrails(kind: Kind, request: EvaluationRequest) -> Document:
 
 
 def _injection(request: EvaluationRequest) -> Document:
+    from mangaassist.bootstrap.injection import left_out_figures, load_injection_model
     from mangaassist.control.evaluation.guardrail_injection import read_labelled, report, score_texts
 
+    store_dir, cache_dir = find_store_dir(request.settings), request.settings.cache_dir
+    if request.leave_one_source_out:
+        return left_out_figures(
+            request.file,
+            store_dir=store_dir,
+            cache_dir=cache_dir,
+            use_encoder=request.use_encoder,
+            progress=request.progress,
+        )
     rows = read_labelled(request.file)
-    ruleset = load_ruleset(find_store_dir(request.settings) / RULESET_FILE)
-    stage, policy = PromptInjectionStage(ruleset), ruleset.stages["prompt_injection"]
+    ruleset = load_ruleset(store_dir / RULESET_FILE)
+    embedder = open_embedder(cache_dir) if request.use_encoder else None
+    stage = PromptInjectionStage(ruleset, load_injection_model(store_dir), embedder)
+    policy = ruleset.stages[stage.name]
 
     async def score(text: str) -> float:
         return (await stage.check(text, GuardrailContext(), policy)).score or 0.0
 
     scores, seconds = asyncio.run(score_texts([row.text for row in rows], score, progress=request.progress))
-    return report(rows, scores, seconds, threshold=policy.threshold)
+    return {"model": stage.version, **report(rows, scores, seconds, threshold=policy.threshold)}
 
 
 def _pii(request: EvaluationRequest) -> Document:
@@ -58,4 +73,24 @@ def _pii(request: EvaluationRequest) -> Document:
     return evaluate_finder(rows, open_finder(request.settings).find, progress=request.progress)
 
 
-EVALUATIONS: Mapping[Kind, Callable[[EvaluationRequest], Document]] = {"injection": _injection, "pii": _pii}
+def _grounding(request: EvaluationRequest) -> Document:
+    from mangaassist.bootstrap.guardrail_models import load_guardrail_models
+    from mangaassist.control.evaluation.guardrail_grounding import evaluate_grounding, read_grounding
+
+    rows = read_grounding(request.file)
+    folder = find_store_dir(request.settings) / RULESET_FILE.parent
+    models = load_guardrail_models(folder)
+    threshold = load_ruleset(folder / RULESET_FILE.name).stages["grounding_check"].threshold
+
+    def score(context: str, response: str) -> float:
+        sources = models.support.sources([("context", context)])
+        return models.grounding.score(models.support.features(response, sources))
+
+    return evaluate_grounding(rows, score, threshold=threshold, progress=request.progress)
+
+
+EVALUATIONS: Mapping[Kind, Callable[[EvaluationRequest], Document]] = {
+    "injection": _injection,
+    "pii": _pii,
+    "grounding": _grounding,
+}

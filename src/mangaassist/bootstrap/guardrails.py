@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from mangaassist.bootstrap.guardrail_models import GuardrailModels
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.personal_data import RedactionPolicy
 from mangaassist.ports.personal_data import PersonalDataDetector
@@ -50,6 +51,7 @@ def build_guardrails(
     ruleset: Ruleset,
     *,
     catalog: Catalog,
+    models: GuardrailModels,
     redactor: Redactor | None = None,
     detector: PersonalDataDetector | None = None,
 ) -> GuardrailPipeline:
@@ -68,7 +70,7 @@ def build_guardrails(
             PiiDetectionStage(redactor.finder.fixed_forms, policy=redactor.policy, detector=detector),
             CompetitorFilterStage(StreamRules(competitors.names if competitors else ())),
             UrlValidationStage(),
-            GroundingCheckStage(),
+            GroundingCheckStage(models.support, models.grounding),
             FormatValidationStage(),
         ),
         ruleset,

@@ -11,7 +11,9 @@ from mangaassist.adapters.embedded.configuration import deep_merge
 from mangaassist.adapters.embedded.prompt_files import load_prompts
 from mangaassist.adapters.embedded.template_files import load as load_templates
 from mangaassist.bootstrap.generation import TextModels
-from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
+from mangaassist.bootstrap.guardrail_models import load_guardrail_models
+from mangaassist.bootstrap.guardrail_rulesets import RulesetFolders
+from mangaassist.bootstrap.guardrails import build_guardrails
 from mangaassist.domain.errors import ConfigurationError, ConflictError, NotFoundError
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.redaction import Redactor
@@ -55,6 +57,11 @@ class Releases:
         self._models = models
         self._classifier = classifier
         self._retriever = retriever
+        pack = store_dir / "guardrails"
+        self._rulesets = RulesetFolders(
+            own=manifest_dir.parent / "guardrails", pack=pack, kept=manifest_dir / "rulesets"
+        )
+        self._guardrail_models = load_guardrail_models(pack)
         self._current: PipelineParts | None = None
         self._others: dict[str, PipelineParts] = {}
 
@@ -65,7 +72,7 @@ class Releases:
             parts = self._load(configuration.bundle)
         else:
             parts = self._build(configuration)
-            self._keep(parts.bundle.version, content)
+            self._keep(parts, content)
         self._current = parts
         return parts
 
@@ -89,7 +96,7 @@ class Releases:
         for layer in overrides:
             changed = deep_merge(changed, layer)
         parts = self._build(parse_runtime_configuration(changed))
-        self._keep(parts.bundle.version, changed)
+        self._keep(parts, changed)
         self._others[parts.bundle.version] = parts
         return parts
 
@@ -130,17 +137,24 @@ class Releases:
             )
         return {**orjson.loads(path.read_bytes()), "bundle": None}
 
-    def _keep(self, version: str, content: dict[str, object]) -> None:
+    def _keep(self, parts: PipelineParts, content: dict[str, object]) -> None:
+        """Keep the manifest and the very ruleset of a bundle, so that it can be served again."""
         self._manifest_dir.mkdir(parents=True, exist_ok=True)
-        path = self._manifest_dir / f"{version}.json"
+        path = self._manifest_dir / f"{parts.bundle.version}.json"
+        ruleset = parts.guardrails.ruleset
+        self._rulesets.keep(ruleset)
         if not path.is_file():
+            content = {**content, "guardrail_ruleset": ruleset.version}
             temporary = path.with_suffix(".tmp")
             temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
             temporary.replace(path)
 
     def _build(self, configuration: RuntimeConfiguration) -> PipelineParts:
         classifier, retriever = self._classifier(), self._retriever()
-        ruleset = load_ruleset(self._store_dir / "guardrails" / "ruleset.yaml")
+        ruleset = self._rulesets.find(configuration.guardrail_ruleset)
+        guardrails = build_guardrails(
+            ruleset, catalog=self._catalog, models=self._guardrail_models, redactor=self._redactor
+        )
         templates = TemplateLibrary.from_mapping(load_templates(self._store_dir / "templates"))
         missing = [
             route.template
@@ -157,7 +171,7 @@ class Releases:
             reranker_version=retriever.reranker_version,
             retriever_policy_version=retriever.policy_version,
             knowledge_version=retriever.knowledge_version,
-            guardrail_ruleset_version=ruleset.version,
+            guardrail_ruleset_version=guardrails.version,
             template_version=templates.version,
         )
         return PipelineParts(
@@ -167,7 +181,7 @@ class Releases:
             retriever=retriever,
             prompts=self._prompts(configuration),
             templates=templates,
-            guardrails=build_guardrails(ruleset, catalog=self._catalog, redactor=self._redactor),
+            guardrails=guardrails,
             models=self._models.of(bundle.models),
             budget_policy=configuration.budget_policy,
             cache_min_similarity=configuration.cache.min_similarity,

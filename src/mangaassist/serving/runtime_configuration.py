@@ -90,6 +90,7 @@ class RuntimeConfiguration(_Section):
     bundle: str | None = None
     deployment_stage: str = "prod"
     price_table: str = "none"
+    guardrail_ruleset: str = Field(default="ruleset", min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
     prices: dict[str, _PriceSection] = {}
     prompts: dict[str, str]
     routes: dict[Intent, _RouteSection]

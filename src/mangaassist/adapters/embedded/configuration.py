@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -20,16 +20,18 @@ POLL_INTERVAL_S = 0.25
 class WatchedFileConfiguration:
     """`defaults`, if any, deep-merged with `override` (which may be absent), watched by time and size.
 
-    The last good override is kept beside it as `<name>.last-good`, so that a restart with a broken file
-    starts with what worked.
+    The YAML files of the folders `beside` are watched too: when one changes, the listeners are called with
+    the document as it is. The last good override is kept beside it as `<name>.last-good`, so that a restart
+    with a broken file starts with what worked.
     """
 
-    def __init__(self, *, defaults: Path | None, override: Path) -> None:
+    def __init__(self, *, defaults: Path | None, override: Path, beside: Sequence[Path] = ()) -> None:
         self._defaults = defaults
         self._override = override
+        self._beside = tuple(beside)
         self._last_good = override.with_name(override.name + ".last-good")
         self._listeners: list[Callable[[ConfigurationDocument], None]] = []
-        self._seen = self._stamps()
+        self._seen, self._seen_beside = self._stamps(), self._stamps_beside()
         self._document = self._initial()
 
     def current(self) -> ConfigurationDocument:
@@ -48,13 +50,14 @@ class WatchedFileConfiguration:
 
     def poll(self) -> None:
         """Take up a change now, if there is one; a broken one only sets `problem`."""
-        stamps = self._stamps()
-        if stamps == self._seen:
+        stamps, beside = self._stamps(), self._stamps_beside()
+        changed_beside = beside != self._seen_beside
+        if stamps == self._seen and not changed_beside:
             return
-        self._seen = stamps
+        self._seen, self._seen_beside = stamps, beside
         try:
             document = self._read()
-            if document.version != self._document.version:
+            if changed_beside or document.version != self._document.version:
                 for listener in self._listeners:
                     listener(document)
                 self._keep_last_good()
@@ -100,6 +103,10 @@ class WatchedFileConfiguration:
 
     def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stamp(path) for path in (self._defaults, self._override) if path is not None)
+
+    def _stamps_beside(self) -> tuple[tuple[Path, tuple[int, int, int] | None], ...]:
+        paths = sorted(path for folder in self._beside for path in folder.glob("*.yaml"))
+        return tuple((path, _stamp(path)) for path in paths)
 
     @staticmethod
     def _load(path: Path) -> dict[str, object]:

@@ -66,7 +66,9 @@ def train_grounding(
         "rows": len(rows),
         "by_source": {kind: int((kinds == kind).sum()) for kind in held_out},
         "dataset_hash": _hash_of(rows),
-        "held_out_auroc": {kind: None if value is None else round(value, 4) for kind, value in held_out.items()},
+        "held_out_auroc": {
+            kind: None if value is None else round(value, 4) for kind, value in held_out.items()
+        },
     }
     document = {**_fitted(inputs, truth, weights), "provenance": provenance}
     return GroundingTraining(document=document, held_out_auroc=held_out)

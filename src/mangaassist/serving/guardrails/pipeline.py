@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from mangaassist.domain.guardrails import SEVERITY, Action, GuardrailVerdict, Ph
 from mangaassist.serving.guardrails.context import GuardrailContext
 from mangaassist.serving.guardrails.ruleset import Ruleset, StagePolicy
 from mangaassist.serving.guardrails.splicing import splice
-from mangaassist.serving.guardrails.stage import Finding, GuardrailStage
+from mangaassist.serving.guardrails.stage import Finding, GuardrailStage, LearnedStage
 from mangaassist.serving.guardrails.streaming import Replacement, StreamGuard, StreamRules
 from mangaassist.serving.tracing import Span, TraceRecorder
 
@@ -52,14 +53,14 @@ class GuardrailPipeline:
             )
         self._stages = tuple(stage for stage in stages if ruleset.stages[stage.name].mode != "off")
         self._ruleset = ruleset
-        self._version = ruleset.version
+        self._version = _version_of(ruleset, stages)
         self._stream_rules = stream_rules
         self._redact = redact
         self._stream_replacement = stream_replacement
 
     @property
     def version(self) -> str:
-        """The version of the ruleset."""
+        """The version of the ruleset and of what its stages learned."""
         return self._version
 
     @property
@@ -237,6 +238,15 @@ class GuardrailPipeline:
             span.set(flagged=tuple(f"{flag.start}-{flag.end}:{flag.kind}" for flag in finding.spans[:20]))
         if result.latency_ms > policy.timeout_ms:
             span.set(over_time=True)
+
+
+def _version_of(ruleset: Ruleset, stages: Iterable[GuardrailStage]) -> str:
+    """Return the ruleset's version; with learned stages, a hash over theirs too."""
+    learned = sorted(f"{stage.name}={stage.version}" for stage in stages if isinstance(stage, LearnedStage))
+    if not learned:
+        return ruleset.version
+    digest = hashlib.sha256("\n".join((ruleset.version, *learned)).encode()).hexdigest()
+    return f"{ruleset.name}-{digest[:8]}"
 
 
 def _effect(finding: Finding, threshold: float) -> Action:

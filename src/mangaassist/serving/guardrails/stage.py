@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mangaassist.domain.guardrails import Action, ClaimCheck, FlaggedSpan, Phase
 from mangaassist.domain.trace import AttributeValue
@@ -58,4 +58,14 @@ class GuardrailStage(Protocol):
 
     async def check(self, text: str, context: GuardrailContext, policy: StagePolicy) -> Finding:
         """Return what was found, always with a score where the stage has one."""
+        ...
+
+
+@runtime_checkable
+class LearnedStage(GuardrailStage, Protocol):
+    """A stage with a model: its version becomes part of the ruleset's."""
+
+    @property
+    def version(self) -> str:
+        """The version of what it learned."""
         ...
