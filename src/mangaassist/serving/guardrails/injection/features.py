@@ -35,7 +35,9 @@ _PRIME: Final = np.uint32(0x01000193)
 _MIXER: Final = np.uint32(0x9E3779B1)
 _SHIFT: Final = np.uint32(15)
 _SPACE: Final = 0x20
-_TABLE: Final = 0x3100
+_TABLE: Final = 0x0600
+"""Characters below are looked up one by one, those above by ranges."""
+_QUOTES: Final = {0x2018: ord("'"), 0x2019: ord("'"), 0x201C: ord('"'), 0x201D: ord('"')}
 _OTHER, _LETTER, _UNSPACED = 0, 1, 2
 _INFLECTIONS: Final = ("", "s", "es", "d", "ed", "ing")
 
@@ -58,39 +60,46 @@ class FeatureReader:
         for number, name in enumerate(sorted(concepts)):
             for word in concepts[name]:
                 numbers.setdefault(folded(word), number)
-        spaced = {word: number for word, number in numbers.items() if word.isascii() or not _unspaced(word)}
-        unspaced = {word: number for word, number in numbers.items() if word not in spaced}
-        hashed = sorted((int(self._hash_of(word)), number) for word, number in spaced.items())
-        self._concept_hashes = np.array([entry[0] for entry in hashed], dtype=np.uint32)
-        self._concept_numbers = np.array([entry[1] for entry in hashed], dtype=np.intp)
+        unspaced = {word: number for word, number in numbers.items() if _is_written_unspaced(word)}
+        spaced = [word for word in numbers if word not in unspaced and _is_one_word(word)]
+        hashes = self._hashes_of(spaced)
+        order = np.argsort(hashes)
+        self._concept_hashes = hashes[order]
+        self._concept_numbers = np.array([numbers[word] for word in spaced], dtype=np.intp)[order]
         self._unspaced = unspaced
         longest_first = sorted(unspaced, key=lambda word: (-len(word), word))
         self._unspaced_pattern = re.compile("|".join(map(re.escape, longest_first))) if unspaced else None
 
     def read(self, text: str) -> Features:
         """Return the features of a text; positions are offsets in it."""
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        kinds = np.full(len(codes), _OTHER, dtype=np.uint8)
-        low = codes < _TABLE
-        kinds[low] = self._kind[codes[low]]
-        plain = codes.copy()
-        plain[low] = self._fold[codes[low]]
-        if not low.all():
-            high = codes[~low]
-            kinds[~low] = np.where(_is_unspaced(high), _UNSPACED, _OTHER)
+        plain, kinds = self._characters(text)
         characters = _character_features(plain, kinds)
         starts, words = _words(plain, kinds)
         spaced = _word_features(starts, words)
         concepts = self._concept_features(text, starts, words, has_unspaced=bool((kinds == _UNSPACED).any()))
         return Features(
-            length=len(codes),
+            length=len(plain),
             buckets=(characters[0], spaced[0], concepts[0]),
             positions=(characters[1], spaced[1], concepts[1]),
         )
 
-    def _hash_of(self, word: str) -> np.uint32:
-        codes = np.frombuffer(word.encode("utf-32-le"), dtype=np.uint32)
-        return np.uint32(_word_hashes(codes, np.array([0]), np.array([len(codes)]))[0])
+    def _characters(self, text: str) -> tuple[Hashes, NDArray[np.uint8]]:
+        """Return the folded characters and the kind of each."""
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        low = codes < _TABLE
+        if low.all():
+            return self._fold[codes], self._kind[codes]
+        plain, kinds = codes.copy(), np.empty(len(codes), dtype=np.uint8)
+        plain[low], kinds[low] = self._fold[codes[low]], self._kind[codes[low]]
+        high = codes[~low]
+        kinds[~low] = np.where(_is_unspaced(high), _UNSPACED, np.where(_is_sign(high), _OTHER, _LETTER))
+        for code, ascii_code in _QUOTES.items():
+            plain[codes == code] = ascii_code
+            kinds[codes == code] = _LETTER if ascii_code == ord("'") else _OTHER
+        return plain, kinds
+
+    def _hashes_of(self, words: Sequence[str]) -> Hashes:
+        return _words(*self._characters(" ".join(words)))[1]
 
     def _concept_features(
         self, text: str, starts: Ints, words: Hashes, *, has_unspaced: bool
@@ -151,26 +160,40 @@ def inflected(words: Sequence[str]) -> list[str]:
 
 def _character_tables() -> tuple[Hashes, NDArray[np.uint8]]:
     fold = np.arange(_TABLE, dtype=np.uint32)
-    kind = np.zeros(_TABLE, dtype=np.uint8)
+    kind = np.full(_TABLE, _OTHER, dtype=np.uint8)
     for code in range(_TABLE):
         character = chr(code)
-        if _unspaced(character):
-            kind[code] = _UNSPACED
-        elif character.isspace():
+        if character.isspace():
             fold[code] = _SPACE
         elif character.isdigit():
             fold[code], kind[code] = ord("0"), _LETTER
         elif character.isalpha() or unicodedata.category(character).startswith("M"):
             plain = folded(character)
             fold[code], kind[code] = ord(plain) if len(plain) == 1 else code, _LETTER
-    for code, plain in ((0x2019, "'"), (0x2018, "'"), (0x201C, '"'), (0x201D, '"')):
-        fold[code] = ord(plain)
-    kind[[ord("'"), 0x2019, ord("_")]] = _LETTER
+    kind[[ord("'"), ord("_")]] = _LETTER
     return fold, kind
 
 
-def _unspaced(text: str) -> bool:
-    return any(bool(_is_unspaced(np.array([ord(character)]))[0]) for character in text)
+def _is_written_unspaced(word: str) -> bool:
+    codes = np.array([ord(character) for character in word]) if not word.isascii() else np.empty(0, dtype=int)
+    return bool(_is_unspaced(codes).any())
+
+
+def _is_one_word(word: str) -> bool:
+    return all(character.isalnum() or character in "'_" or ord(character) >= _TABLE for character in word)
+
+
+def _is_sign(codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether code points above the table are punctuation, symbols or spaces rather than letters."""
+    return np.asarray(
+        ((codes >= 0x2000) & (codes <= 0x2BFF))
+        | ((codes >= 0x3000) & (codes <= 0x3040))
+        | ((codes >= 0xD800) & (codes <= 0xF8FF))
+        | ((codes >= 0xFE00) & (codes <= 0xFE6F))
+        | ((codes >= 0xFF00) & (codes <= 0xFFFF))
+        | (codes >= 0x1F000),
+        dtype=np.bool_,
+    )
 
 
 def _is_unspaced(codes: NDArray[np.integer]) -> NDArray[np.bool_]:
