@@ -102,3 +102,19 @@ def test_conversations_at_the_margin_pass_at_most_one_time_in_twenty(replicates:
     assert rate.low <= 0.05
     if replicates >= 10_000:
         assert 0.04 <= rate.value <= 0.057
+
+
+@pytest.mark.parametrize(("n", "equal_passes", "worse_passes"), [(500, 0.61, 0.26), (2_000, 0.66, 0.08)])
+def test_accuracy_within_a_fifth_of_a_point_is_no_gate(
+    n: int, equal_passes: float, worse_passes: float
+) -> None:
+    # the sources' rule: candidate >= champion - 0.2 points, with 6 % discordant cases
+    replicates = 4_000
+    generator = np.random.default_rng(64)
+    for label, difference, expected in (("equal", 0.0, equal_passes), ("1 point worse", -0.01, worse_passes)):
+        gain, lose = (0.06 + difference) / 2, (0.06 - difference) / 2
+        counts = generator.multinomial(n, [gain, lose, 0.94], size=replicates)
+        passed = int((counts[:, 0] - counts[:, 1] >= -0.002 * n - 1e-9).sum())
+        rate = observed(f"sources' rule, n = {n}, {label}, passes", passed, replicates)
+        assert rate.low <= expected + 0.01
+        assert rate.high >= expected - 0.01
