@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Literal
 
 from mangaassist.domain.budget import BudgetPolicy, Reservation, ServiceLevel
 from mangaassist.domain.errors import ConflictError, InvalidRequestError, NotFoundError
+from mangaassist.domain.experiments import Exposure, unit_of_owner
 from mangaassist.domain.feedback import FeedbackEvent
 from mangaassist.domain.records import RequestRecord
 from mangaassist.ports.clock import Clock
+from mangaassist.ports.experiments import ObservedAnswer, PlanDocument
 from mangaassist.ports.sessions import SessionContext, TurnWrite
 
 
@@ -115,3 +119,52 @@ class InMemoryBudgetStore:
         )
         if entry.used_tokens is None:
             entry.used_tokens = used_tokens
+
+
+class InMemoryExposureStore:
+    def __init__(self, sessions: InMemorySessionStore, feedback: InMemoryFeedbackStore) -> None:
+        self._sessions = sessions
+        self._feedback = feedback
+        self._exposures: dict[tuple[str, int, str], Exposure] = {}
+
+    async def record(self, exposures: Sequence[Exposure]) -> None:
+        for one in exposures:
+            self._exposures.setdefault((one.experiment, one.phase, one.unit_id), one)
+
+    async def of_experiment(self, experiment: str) -> tuple[Exposure, ...]:
+        return tuple(one for key, one in sorted(self._exposures.items()) if key[0] == experiment)
+
+    async def answers(
+        self, experiment: str, *, since: datetime, after: str = "", limit: int
+    ) -> tuple[ObservedAnswer, ...]:
+        first: dict[str, Exposure] = {}
+        for one in await self.of_experiment(experiment):
+            first.setdefault(one.unit_id, one)
+        found: list[ObservedAnswer] = []
+        for record in sorted(self._sessions.records.values(), key=_by_time):
+            exposure = first.get(unit_of_owner(record.owner, record.session_id))
+            if exposure is not None and _by_time(record) > (since, after) and len(found) < limit:
+                events = await self._feedback.of_response(record.response_id)
+                given: frozenset[str] = frozenset(event.feedback for event in events)
+                found.append(ObservedAnswer(exposure=exposure, record=record, feedback=given))
+        return tuple(found)
+
+
+def _by_time(record: RequestRecord) -> tuple[datetime, str]:
+    return record.created_at, record.response_id
+
+
+class InMemoryExperimentPlanStore:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._stored = PlanDocument(content={}, version="0")
+
+    def read(self) -> PlanDocument:
+        return self._stored
+
+    def replace(self, content: dict[str, object], *, expected_version: str) -> PlanDocument:
+        with self._lock:
+            if self._stored.version != expected_version:
+                raise ConflictError("the experiments have changed meanwhile")
+            self._stored = PlanDocument(content=content, version=str(int(expected_version) + 1))
+            return self._stored

@@ -11,10 +11,16 @@ import pytest
 
 from mangaassist.adapters.sql.storage import SqlStorage
 from mangaassist.ports.budgets import BudgetStore
+from mangaassist.ports.experiments import ExposureStore
 from mangaassist.ports.feedback import FeedbackStore
 from mangaassist.ports.sessions import SessionStore
 from tests.support.clock import FakeClock, SequentialIds
-from tests.support.memory_stores import InMemoryBudgetStore, InMemoryFeedbackStore, InMemorySessionStore
+from tests.support.memory_stores import (
+    InMemoryBudgetStore,
+    InMemoryExposureStore,
+    InMemoryFeedbackStore,
+    InMemorySessionStore,
+)
 from tests.support.postgres import PostgresForTests
 
 BACKENDS = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -25,6 +31,7 @@ class Stores:
     sessions: SessionStore
     feedback: FeedbackStore
     budgets: BudgetStore
+    exposures: ExposureStore
     clock: FakeClock
 
 
@@ -34,7 +41,9 @@ async def open_stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
     clock = FakeClock()
     if request.param == "memory":
         sessions = InMemorySessionStore()
-        yield Stores(sessions, InMemoryFeedbackStore(sessions), InMemoryBudgetStore(clock), clock)
+        feedback = InMemoryFeedbackStore(sessions)
+        exposures = InMemoryExposureStore(sessions, feedback)
+        yield Stores(sessions, feedback, InMemoryBudgetStore(clock), exposures, clock)
         return
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'mangaassist.db'}"
@@ -42,5 +51,5 @@ async def open_stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
         server: PostgresForTests = request.getfixturevalue("postgres")
         url = server.new_database()
     storage = await SqlStorage.open(url, clock=clock, ids=SequentialIds())
-    yield Stores(storage.sessions, storage.feedback, storage.budgets, clock)
+    yield Stores(storage.sessions, storage.feedback, storage.budgets, storage.exposures, clock)
     await storage.close()

@@ -31,7 +31,7 @@ _ANSWERS: Final = (
     f" FROM (SELECT {', '.join(f'e.{name} AS exposed_{name}' for name in _COLUMNS)},"
     f" {', '.join(f'r.{name}' for name in RECORD_COLUMNS)}"
     " FROM request_records AS r JOIN experiment_exposures AS e ON e.experiment = :experiment AND e.unit_id ="
-    " CASE WHEN r.owner LIKE 'customer:%' THEN SUBSTR(r.owner, 10) ELSE r.session_id END"
+    " CASE WHEN SUBSTR(r.owner, 1, 9) = 'customer:' THEN SUBSTR(r.owner, 10) ELSE r.session_id END"
     " WHERE (r.created_at, r.response_id) > (:since, :after)"
     " AND e.phase = (SELECT MIN(phase) FROM experiment_exposures AS earliest"
     " WHERE earliest.experiment = e.experiment AND earliest.unit_id = e.unit_id)"
