@@ -158,9 +158,10 @@ def with_other_prompt(parts: PipelineParts, prompt_version: str, random: Random)
     known = {one.prompt_version: one for one in load_prompts(PACK / "prompts")}
     template = known[prompt_version]
     if random.random() < 0.5:
-        words = template.system.split(" ")
-        words.insert(random.randrange(len(words)), f"(note {random.randrange(1000)})")
-        changed = replace(template, system=" ".join(words))
+        lines = template.system.splitlines()
+        at = random.choice([number for number, line in enumerate(lines) if "{" not in line])
+        lines[at] += f" (note {random.randrange(1000)})"
+        changed = replace(template, system="\n".join(lines))
     else:
         changed = replace(template, user=f"{template.user}\nRemember rule {random.randrange(1000)}.\n")
     builder = PromptBuilder({template.intent: changed}, known["base-1.0"])

@@ -11,16 +11,15 @@ from mangaassist.cli import (
     ask,
     bench,
     doctor,
-    experiment,
     guardrails,
     intents,
     lineage,
     models,
+    records,
     replay,
     retrieval,
     store,
     trace,
-    traces,
     train,
     up,
 )
@@ -58,15 +57,14 @@ ask.register(typer_app)
 doctor.register(typer_app)
 lineage.register(typer_app)
 replay.register(typer_app)
+records.register(typer_app)
 typer_app.add_typer(trace.app, name="trace")
-typer_app.add_typer(traces.app, name="traces")
 typer_app.add_typer(store.app, name="store")
 typer_app.add_typer(models.app, name="models")
 typer_app.add_typer(train.app, name="train")
 typer_app.add_typer(intents.app, name="intents")
 typer_app.add_typer(retrieval.app, name="retrieval")
 typer_app.add_typer(guardrails.app, name="guardrails")
-typer_app.add_typer(experiment.app, name="experiment")
 typer_app.add_typer(bench.app, name="bench")
 
 

@@ -26,8 +26,12 @@ _ADD: Final = (
     "SELECT trace_id FROM request_records WHERE response_id = :response_id AND owner = :owner",
 )
 
+FEEDBACK_COLUMNS: Final = (
+    "feedback_id", "response_id", "trace_id", "feedback", "timestamp", "reason_code", "comment", "value",
+)  # fmt: skip
+
 _OF_RESPONSE: Final = (
-    "SELECT feedback_id, response_id, trace_id, feedback, timestamp, reason_code, comment, value"
+    f"SELECT {', '.join(FEEDBACK_COLUMNS)}"
     " FROM feedback WHERE response_id = :response_id ORDER BY timestamp, feedback_id"
 )
 
@@ -80,10 +84,11 @@ class SqlFeedbackStore:
     async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:
         """Return the events of a response, oldest first."""
         rows = await self._database.read(_OF_RESPONSE, {"response_id": response_id})
-        return tuple(_event(row) for row in rows)
+        return tuple(decoded_feedback(row) for row in rows)
 
 
-def _event(row: Row) -> FeedbackEvent:
+def decoded_feedback(row: Row) -> FeedbackEvent:
+    """Return the event of a row of `FEEDBACK_COLUMNS`."""
     return FeedbackEvent(
         feedback_id=row[0],
         response_id=row[1],

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from mangaassist.adapters.sql.budgets import SqlBudgetStore
 from mangaassist.adapters.sql.contents import SqlContentStore, SqlCustomerKeys
+from mangaassist.adapters.sql.copy_outbox import SqlCopyOutbox
 from mangaassist.adapters.sql.database import Database
 from mangaassist.adapters.sql.exposures import SqlExposureStore
 from mangaassist.adapters.sql.feedback import SqlFeedbackStore
@@ -34,6 +35,7 @@ class SqlStorage:
         self.records = SqlRequestRecords(database)
         self.outbox = SqlOutbox(database)
         self.contents = SqlContentStore(database)
+        self.copy_outbox = SqlCopyOutbox(database)
 
     @classmethod
     async def open(cls, url: str, *, clock: Clock, ids: IdFactory) -> SqlStorage:

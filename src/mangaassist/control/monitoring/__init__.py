@@ -1,0 +1,1 @@
+"""Watching answers: named reports, and why answers are bad."""
