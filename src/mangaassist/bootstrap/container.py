@@ -37,7 +37,7 @@ from mangaassist.bootstrap.observability import (
     build_trace_sink,
     mlflow_trace_url,
 )
-from mangaassist.bootstrap.privacy import build_redactor, catalogue_names
+from mangaassist.bootstrap.privacy import build_redactor, catalogue_names, open_detector
 from mangaassist.bootstrap.releases import Releases
 from mangaassist.bootstrap.settings import Settings, find_store_dir
 from mangaassist.bootstrap.traffic import Traffic, experiments_file, take_up_first_plan
@@ -154,6 +154,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         stack.callback(remote_spans.close)
         redactor = build_redactor(settings, store.catalog)
         store.catalog.subscribe(lambda: redactor.finder.renew(catalogue_names(store.catalog)))
+        detector = open_detector(settings, stack)
         classifiers = Classifiers(store_dir=store_dir)
         releases = Releases(
             store_dir=store_dir,
@@ -164,6 +165,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             classifier=lambda: classifiers.current(knowledge.embedder),
             retriever=knowledge.retriever,
             redactor=redactor,
+            detector=detector,
         )
         configuration = WatchedFileConfiguration(
             defaults=store_dir / "config.yaml",

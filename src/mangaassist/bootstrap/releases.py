@@ -15,6 +15,7 @@ from mangaassist.bootstrap.guardrail_models import load_guardrail_models
 from mangaassist.bootstrap.guardrail_rulesets import RulesetFolders
 from mangaassist.bootstrap.guardrails import build_guardrails
 from mangaassist.domain.errors import ConfigurationError, ConflictError, NotFoundError
+from mangaassist.ports.personal_data import PersonalDataDetector
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.intent.cascade import IntentCascade
@@ -48,8 +49,10 @@ class Releases:
         classifier: Callable[[], IntentCascade],
         retriever: Callable[[], Retriever],
         redactor: Redactor,
+        detector: PersonalDataDetector | None = None,
     ) -> None:
         self._redactor = redactor
+        self._detector = detector
         self._store_dir = store_dir
         self._manifest_dir = manifest_dir
         self._name = name
@@ -153,7 +156,11 @@ class Releases:
         classifier, retriever = self._classifier(), self._retriever()
         ruleset = self._rulesets.find(configuration.guardrail_ruleset)
         guardrails = build_guardrails(
-            ruleset, catalog=self._catalog, models=self._guardrail_models, redactor=self._redactor
+            ruleset,
+            catalog=self._catalog,
+            models=self._guardrail_models,
+            redactor=self._redactor,
+            detector=self._detector,
         )
         templates = TemplateLibrary.from_mapping(load_templates(self._store_dir / "templates"))
         missing = [

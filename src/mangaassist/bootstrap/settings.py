@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     bedrock_endpoint_url: str | None = None
     bedrock_model_id: str = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 
+    # personal data in answers: our recognisers always, another detector beside them
+    pii_detector: Literal["local", "comprehend", "presidio"] = "local"
+    comprehend_region: str = "us-east-1"
+    comprehend_endpoint_url: str | None = None
+
     # evidence of answers
     content_key: SecretStr | None = None
     content_retention_days: int = Field(default=30, ge=1, le=3_650)

@@ -65,30 +65,30 @@ _REJECTED: Final = frozenset(
 _LONGEST_DETAIL: Final = 200
 
 
-def error_in_tree(error: BaseException, *, in_stream: bool) -> DependencyError:
-    """Return the error of our tree that says the same as the driver's.
+def error_in_tree(error: BaseException, *, in_stream: bool, service: str = "Bedrock") -> DependencyError:
+    """Return the error of our tree that says the same as the driver's about a service.
 
     Inside a stream the code is lower-case first (`throttlingException`) and no modelled class is
     raised, so codes are compared without case.
     """
     where = "inside the stream" if in_stream else "before the stream"
     if isinstance(error, ClientError):
-        return _service_error(error, where)
+        return _service_error(error, where, service)
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
-        return DependencyTimeoutError(f"Bedrock did not answer in time {where}: {_detail(error)}")
+        return DependencyTimeoutError(f"{service} did not answer in time {where}: {_detail(error)}")
     if isinstance(error, BotoCoreError) and not isinstance(error, _TRANSIENT):
         # Missing credentials, an unknown region, parameters that fail the service model.
         return DependencyRejectedError(f"the AWS client refused the call: {_detail(error)}")
     return DependencyUnavailableError(
-        f"the connection to Bedrock failed {where}: {type(error).__name__}: {_detail(error)}"
+        f"the connection to {service} failed {where}: {type(error).__name__}: {_detail(error)}"
     )
 
 
-def _service_error(error: ClientError, where: str) -> DependencyError:
+def _service_error(error: ClientError, where: str, service: str) -> DependencyError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     metadata = error.response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode") or 0
-    message = f"Bedrock answered {code!r} {where}: {_detail(error)}"
+    message = f"{service} answered {code!r} {where}: {_detail(error)}"
     known = code.lower()
     if known in _THROTTLED or (known not in _REJECTED and status == 429):
         hint = re.fullmatch(r"\d+(\.\d+)?", metadata.get("HTTPHeaders", {}).get("retry-after", ""))
