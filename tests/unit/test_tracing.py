@@ -91,14 +91,43 @@ def test_no_header_breaks_the_parser(header: str) -> None:
     parse_traceparent(header)
 
 
-def test_span_ids_are_distinct_and_never_zero_even_where_the_numbers_end() -> None:
-    class LastIds(SequentialIds):
+def test_span_ids_are_distinct_well_formed_and_never_zero() -> None:
+    class Zeros(SequentialIds):
         def span_id(self) -> str:
-            return "f" * 16
+            return "0" * 16
 
-    recorder = TraceRecorder(clock=FakeClock(), ids=LastIds())
-    for _ in range(3):
-        with recorder.span("step"):
-            pass
+    recorder = TraceRecorder(clock=FakeClock(), ids=Zeros())
+    with recorder.span("root"):
+        for _ in range(300):
+            with recorder.span("step"):
+                pass
     ids = [span.span_id for span in frozen(recorder).spans]
-    assert ids == ["f" * 16, "0" * 15 + "1", "0" * 15 + "2"]
+    assert len(set(ids)) == 301
+    assert all(len(span_id) == 16 and int(span_id, 16) > 0 for span_id in ids)
+
+
+def test_a_step_that_outlives_its_parent_ends_with_it_and_one_begun_later_is_left_out() -> None:
+    clock = FakeClock()
+    recorder = TraceRecorder(clock=clock, ids=SequentialIds())
+    root = recorder.span("handle_message")
+    parent = recorder.span("retrieve_chunks", parent=root)
+    search = recorder.span("vector_search", parent=parent)
+    recorder.finish(parent)
+    clock.advance(1)
+    recorder.finish(search)
+    recorder.span("keyword_search", parent=parent)
+    recorder.finish(root)
+    spans = {span.name: span for span in frozen(recorder).spans}
+    assert set(spans) == {"handle_message", "retrieve_chunks", "vector_search"}
+    assert spans["vector_search"].end_ns == spans["retrieve_chunks"].end_ns
+    assert spans["vector_search"].error == "unfinished"
+
+
+def test_an_outgoing_call_carries_the_innermost_step_and_the_baggage() -> None:
+    recorder = TraceRecorder(clock=FakeClock(), ids=SequentialIds())
+    with recorder.span("handle_message"), recorder.span("bedrock_generate") as call:
+        headers = recorder.context({"mangaassist.release_bundle": "b-1", "note": "a b"}).headers()
+    assert headers == {
+        "traceparent": f"00-{recorder.trace_id}-{call.span_id}-01",
+        "baggage": "mangaassist.release_bundle=b-1,note=a%20b",
+    }

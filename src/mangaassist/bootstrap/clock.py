@@ -16,13 +16,9 @@ class SystemClock:
         """Aware UTC wall-clock time."""
         return datetime.now(UTC)
 
-    def monotonic_ns(self) -> int:
-        """Nanoseconds that never go backwards."""
-        return time.monotonic_ns()
-
-    def time_ns(self) -> int:
-        """Nanoseconds since the epoch."""
-        return time.time_ns()
+    # that never goes backwards, and since the epoch; read thirty times a request, so without a frame
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    time_ns = staticmethod(time.time_ns)
 
 
 class RandomIds:

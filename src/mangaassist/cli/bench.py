@@ -28,6 +28,25 @@ def start(context: typer.Context) -> None:
     _run("benchmarks.start", context.args)
 
 
+@app.command(
+    context_settings=FORWARDED,
+    help="A trace of 14 spans beside OpenTelemetry and MLflow.",
+)
+def trace(context: typer.Context) -> None:
+    """Run `benchmarks.trace`."""
+    _run("benchmarks.trace", context.args)
+
+
+@app.command(
+    name="trace-burst",
+    context_settings=FORWARDED,
+    help="Answers at full speed with MLflow stopped, then started.",
+)
+def trace_burst(context: typer.Context) -> None:
+    """Run `benchmarks.trace_burst`."""
+    _run("benchmarks.trace_burst", context.args)
+
+
 def _run(module: str, arguments: list[str]) -> None:
     root = Path(__file__).resolve().parents[3]
     if not (root / "benchmarks" / "serve.py").is_file():

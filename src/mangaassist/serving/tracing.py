@@ -11,7 +11,7 @@ from mangaassist.domain.trace import AttributeValue, FinishedSpan, SpanKind, Tra
 from mangaassist.domain.trace_context import TraceContext, parse_traceparent, remote_parent
 from mangaassist.ports.clock import Clock, IdFactory
 
-_LARGEST_SPAN_ID: Final = 2**64 - 1
+_NUMBERS: Final = tuple(f"{number:04x}" for number in range(256))
 _LEFT: Final = frozenset({"CancelledError", "GeneratorExit", "unfinished"})
 
 
@@ -57,7 +57,13 @@ class Span:
     ) -> None:
         if kind is not None:
             self.error = kind.__name__
-        self._recorder.finish(self)
+        recorder = self._recorder
+        stack = recorder._stack
+        if stack and stack[-1] is self:
+            self._end = recorder.monotonic_ns()
+            stack.pop()
+        else:
+            recorder.finish(self)
 
     @property
     def duration_ms(self) -> float:
@@ -73,7 +79,7 @@ class TraceRecorder:
     """
 
     __slots__ = (
-        "_next_span_id",
+        "_id_prefix",
         "_offset_ns",
         "_spans",
         "_stack",
@@ -86,8 +92,8 @@ class TraceRecorder:
 
     def __init__(self, *, clock: Clock, ids: IdFactory, traceparent: str | None = None) -> None:
         self.monotonic_ns = clock.monotonic_ns
-        # one draw a request, counted on from there: an id has to be unique within its trace only
-        self._next_span_id = int(ids.span_id(), 16) or 1
+        # one draw a request, the spans are numbered: an id has to be unique within its trace only
+        self._id_prefix = ids.span_id()[:12]
         # one wall-clock reading; everything after it is monotonic, so durations never go backwards
         self._offset_ns = clock.time_ns() - clock.monotonic_ns()
         self._spans: list[Span] = []
@@ -104,16 +110,17 @@ class TraceRecorder:
 
     def span(self, name: str, kind: SpanKind = "TASK", *, parent: Span | None = None) -> Span:
         """Start a step under the innermost open one; with `parent`, beside other open steps."""
-        number = self._next_span_id
-        # all zeros is no span id (W3C Trace Context)
-        self._next_span_id = (number + 1) & _LARGEST_SPAN_ID or 1
-        stack = self._stack
+        spans = self._spans
+        # from 1 on: all zeros is no span id (W3C Trace Context)
+        number = len(spans) + 1
+        span_id = self._id_prefix + (_NUMBERS[number] if number < 256 else f"{number:04x}")
         if parent is not None:
-            span = Span(self, name, kind, parent, f"{number:016x}", self.monotonic_ns())
+            span = Span(self, name, kind, parent, span_id, self.monotonic_ns())
         else:
-            span = Span(self, name, kind, stack[-1] if stack else None, f"{number:016x}", self.monotonic_ns())
+            stack = self._stack
+            span = Span(self, name, kind, stack[-1] if stack else None, span_id, self.monotonic_ns())
             stack.append(span)
-        self._spans.append(span)
+        spans.append(span)
         return span
 
     def finish(self, span: Span) -> None:
