@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 RETENTION_S = 7 * 86_400.0
 KEEP_RATIO = 0.5
+SWEPT_CONTENTS = 10_000
+"""Contents removed at a time once their retention is over."""
 """How much of the spool's room shipped traces may take before the oldest go."""
 REMOTE_RATIO = 0.1
 
@@ -134,9 +136,13 @@ class Delivery:
     remote: SpoolRemoteSpanSource
 
 
+async def _nothing() -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerServices:
-    """Everything the worker uses."""
+    """Everything the worker uses; `copy_records` and `sweep_contents` say how many rows they dealt with."""
 
     deliveries: Sequence[Delivery]
     keeper: TraceKeeper
@@ -147,6 +153,8 @@ class WorkerServices:
     outbox: SqlOutbox
     clock: Clock
     mlflow_url: str
+    copy_records: Callable[[], Awaitable[int]] = _nothing
+    sweep_contents: Callable[[], Awaitable[int]] = _nothing
 
 
 @asynccontextmanager
@@ -157,6 +165,7 @@ async def open_worker_services(
     from mangaassist.adapters.mlflow.client import MlflowClient
     from mangaassist.adapters.mlflow.shipper import MlflowDestination, ship_feedback
     from mangaassist.adapters.sql.storage import SqlStorage
+    from mangaassist.bootstrap.records import columnar_copy, copy_pending
 
     client = MlflowClient(settings.effective_mlflow_url, experiment=settings.mlflow_experiment)
     async with AsyncExitStack() as stack:
@@ -169,6 +178,11 @@ async def open_worker_services(
         stack.callback(keeper.close)
         storage = await SqlStorage.open(settings.effective_database_url, clock=clock, ids=ids)
         stack.push_async_callback(storage.close)
+
+        async def copy_records() -> int:
+            copied = await copy_pending(storage, columnar_copy(settings), clock=clock)
+            return copied.records + copied.feedback
+
         yield WorkerServices(
             deliveries=deliveries,
             keeper=keeper,
@@ -184,6 +198,8 @@ async def open_worker_services(
             outbox=storage.outbox,
             clock=clock,
             mlflow_url=public_url(settings.effective_mlflow_url),
+            copy_records=copy_records,
+            sweep_contents=lambda: storage.contents.sweep(clock.now(), limit=SWEPT_CONTENTS),
         )
 
 

@@ -1,4 +1,4 @@
-"""The worker: carries traces and feedback to MLflow and keeps the spool small."""
+"""The worker: carries traces and feedback to MLflow, copies records, and keeps spool and contents small."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mangaassist.jobs.shipping import ShippingReport, TraceShipper
 POLL_S = 1.0
 MAX_BACK_OFF_S = 15.0
 SWEEP_EVERY_S = 300.0
+COPY_EVERY_S = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class WorkerTotals:
     feedback_unjoined: int = 0
     swept_segments: int = 0
     torn_bytes: int = 0
+    copied_rows: int = 0
+    swept_contents: int = 0
 
     def add(self, report: ShippingReport) -> None:
         """Add what one pass shipped."""
@@ -61,7 +64,7 @@ class Worker:
         self._totals = WorkerTotals()
         self._failures = 0
         self._started_at = services.clock.now()
-        self._next_sweep = self._started_at
+        self._next_sweep = self._next_copy = self._started_at
         self._feedback = FeedbackDelivery(services)
         self._shippers = {
             delivery.name: TraceShipper(delivery.backlog, delivery.destination, remote=delivery.remote)
@@ -96,7 +99,11 @@ class Worker:
                 problems += await self._deliver_feedback()
         except Exception as error:  # the boundary of the job: it is reported, and tried again
             problems.append(f"{type(error).__name__}: {error}")
-        self._sweep()
+        try:
+            await self._copy_records()
+            await self._sweep()
+        except Exception as error:  # the same boundary: a copy that fails does not hold up the shipping
+            problems.append(f"{type(error).__name__}: {error}")
         problem = "; ".join(problems) or None
         self._write_status("waiting" if problem else "running", problem)
         return problem
@@ -116,13 +123,20 @@ class Worker:
         self._totals.feedback_unjoined += report.unjoined
         return [report.problem] if report.problem is not None else []
 
-    def _sweep(self) -> None:
+    async def _copy_records(self) -> None:
+        now = self._services.clock.now()
+        if now >= self._next_copy:
+            self._next_copy = now + timedelta(seconds=COPY_EVERY_S)
+            self._totals.copied_rows += await self._services.copy_records()
+
+    async def _sweep(self) -> None:
         now = self._services.clock.now()
         if now >= self._next_sweep:
             self._next_sweep = now + timedelta(seconds=SWEEP_EVERY_S)
             swept = self._services.sweep(now.timestamp())
             self._totals.swept_segments += swept.segments
             self._totals.torn_bytes += swept.torn_bytes
+            self._totals.swept_contents += await self._services.sweep_contents()
 
     def _pause_s(self) -> float:
         if not self._failures:
