@@ -6,8 +6,8 @@ from functools import cached_property
 
 from mangaassist.domain.personal_data import RedactionPolicy
 from mangaassist.serving.guardrails.context import GuardrailContext
+from mangaassist.serving.guardrails.links import host_allowed, host_of
 from mangaassist.serving.guardrails.ruleset import StagePolicy
-from mangaassist.serving.guardrails.stages.url_validation import host_allowed, host_of
 
 LINK_REMOVED = "[link removed]"
 
