@@ -112,6 +112,9 @@ def test_feedback_twice_is_stored_once(world: WebWorld, client: httpx.Client) ->
         ({"comment": "  "}, 422),
         ({"reason_code": "Not A Code"}, 422),
         ({"surprise": 1}, 422),
+        ({"feedback": "cart_add", "value": 9.99}, 202),
+        ({"feedback": "purchase", "value": -1}, 422),
+        ({"feedback": "purchase", "value": "much"}, 422),
         ({"timestamp": "2026-11-21T10:00:00Z", "comment": "wrong series", "reason_code": "wrong_fact"}, 202),
     ],
 )

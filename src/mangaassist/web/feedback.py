@@ -35,6 +35,7 @@ async def store_feedback(services: WebServices, body: FeedbackBody, identity: Id
         timestamp=services.clock.now(),
         reason_code=body.reason_code,
         comment=body.comment,
+        value=body.value,
     )
     outcome = await services.feedback.add(event, owner=identity.owner)
     if outcome == "stored":

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mangaassist.domain.chat import ChatAnswer
+from mangaassist.domain.feedback import FeedbackValue
 from mangaassist.web.bodies import clean_text
 
 Text = Annotated[str, AfterValidator(clean_text)]
@@ -66,10 +67,17 @@ class FeedbackBody(_Strict):
 
     response_id: Id
     trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    feedback: Literal["thumbs_up", "thumbs_down", "escalation"]
+    feedback: FeedbackValue
     timestamp: Annotated[datetime, Field(strict=False)] | None = None
     reason_code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = None
     comment: Annotated[Text, Field(max_length=2_000)] | None = None
+    value: (
+        Annotated[
+            float,
+            Field(strict=False, ge=0, le=100_000, description="Worth of an outcome in US dollars."),
+        ]
+        | None
+    ) = None
 
 
 class TextPart(BaseModel):
