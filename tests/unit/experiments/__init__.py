@@ -1,0 +1,1 @@
+"""Claims about running experiments and deciding on them."""
