@@ -164,6 +164,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             models=models,
             classifier=lambda: classifiers.current(knowledge.embedder),
             retriever=knowledge.retriever,
+            embedder=lambda: knowledge.embedder,
             redactor=redactor,
             detector=detector,
         )

@@ -55,7 +55,7 @@ def _injection(request: EvaluationRequest) -> Document:
     rows = read_labelled(request.file)
     ruleset = load_ruleset(store_dir / RULESET_FILE)
     embedder = open_embedder(cache_dir) if request.use_encoder else None
-    stage = PromptInjectionStage(ruleset, load_injection_model(store_dir), embedder)
+    stage = PromptInjectionStage(ruleset, load_injection_model(store_dir / RULESET_FILE.parent), embedder)
     policy = ruleset.stages[stage.name]
 
     async def score(text: str) -> float:

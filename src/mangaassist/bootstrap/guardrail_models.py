@@ -8,10 +8,12 @@ from pathlib import Path
 import orjson
 import yaml
 
+from mangaassist.bootstrap.injection import load_injection_model
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.serving.guardrails.claims.grounding_model import GroundingModel
 from mangaassist.serving.guardrails.claims.lexicon import Lexicon
 from mangaassist.serving.guardrails.claims.support import SupportReader
+from mangaassist.serving.guardrails.injection.model import InjectionModel
 
 GROUNDING_FOLDER = "grounding"
 
@@ -22,6 +24,7 @@ class GuardrailModels:
 
     support: SupportReader
     grounding: GroundingModel
+    injection: InjectionModel | None = None
 
 
 def load_guardrail_models(folder: Path) -> GuardrailModels:
@@ -29,6 +32,7 @@ def load_guardrail_models(folder: Path) -> GuardrailModels:
     return GuardrailModels(
         support=load_support_reader(folder),
         grounding=load_grounding_model(folder / GROUNDING_FOLDER / "model.json"),
+        injection=load_injection_model(folder),
     )
 
 

@@ -9,6 +9,7 @@ import yaml
 from mangaassist.bootstrap.guardrail_models import GuardrailModels
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.personal_data import RedactionPolicy
+from mangaassist.ports.embedder import TextEmbedder
 from mangaassist.ports.personal_data import PersonalDataDetector
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.answer_privacy import AnswerPrivacy
@@ -29,7 +30,10 @@ from mangaassist.serving.guardrails.stages.grounding_check import GroundingCheck
 from mangaassist.serving.guardrails.stages.input_length import InputLengthStage
 from mangaassist.serving.guardrails.stages.input_toxicity import InputToxicityStage
 from mangaassist.serving.guardrails.stages.pii_detection import PiiDetectionStage
-from mangaassist.serving.guardrails.stages.prompt_injection import PromptInjectionStage
+from mangaassist.serving.guardrails.stages.prompt_injection import (
+    PromptInjectionStage,
+    RetrievedInjectionStage,
+)
 from mangaassist.serving.guardrails.stages.url_validation import UrlValidationStage
 from mangaassist.serving.guardrails.streaming import StreamRules
 
@@ -54,15 +58,17 @@ def build_guardrails(
     models: GuardrailModels,
     redactor: Redactor | None = None,
     detector: PersonalDataDetector | None = None,
+    embedder: TextEmbedder | None = None,
 ) -> GuardrailPipeline:
-    """Return the pipeline with every stage under the ruleset."""
+    """Return the pipeline with every stage under the ruleset; `embedder` sharpens prompt_injection."""
     redactor = redactor or Redactor()
     claims = ClaimChecker(catalog)
     competitors = ruleset.stages.get("competitor_filter")
     return GuardrailPipeline(
         (
             InputLengthStage(),
-            PromptInjectionStage(ruleset),
+            PromptInjectionStage(ruleset, models.injection, embedder),
+            RetrievedInjectionStage(ruleset, models.injection),
             InputToxicityStage(ruleset),
             AsinValidationStage(claims),
             PriceValidationStage(claims),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mangaassist.control.training.injection_data import InjectionMaterial
 
 FAMILIES_FOLDER = Path("guardrails") / "injection"
-MODEL_FOLDER = FAMILIES_FOLDER / "model"
+MODEL_NAME = "model"
 MOST_UTTERANCES = 3_000
 EMBEDDED_AT_ONCE = 256
 SEED = 7
@@ -47,9 +47,12 @@ class InjectionTraining:
     false_alarms: Mapping[str, Any]
 
 
-def load_injection_model(store_dir: Path) -> InjectionModel | None:
-    """Return the pack's model, None when it has none; raises `ConfigurationError` for a damaged one."""
-    directory = store_dir / MODEL_FOLDER
+def load_injection_model(folder: Path) -> InjectionModel | None:
+    """Return the model below a `guardrails` folder, None where there is none.
+
+    Raises `ConfigurationError` for a damaged one.
+    """
+    directory = folder / FAMILIES_FOLDER.name / MODEL_NAME
     return read_artifact(directory).model() if directory.is_dir() else None
 
 
@@ -83,7 +86,7 @@ def train_store_injection(
         decisions=trained.artifact.decisions,
         provenance=provenance,
     )
-    directory = output or store_dir / MODEL_FOLDER
+    directory = output or store_dir / FAMILIES_FOLDER / MODEL_NAME
     write_artifact(artifact, directory)
     card = data_card(artifact, store_dir / FAMILIES_FOLDER / "sources.yaml")
     (directory / "DATA_CARD.md").write_text(card, encoding="utf-8")

@@ -15,6 +15,7 @@ from mangaassist.bootstrap.guardrail_models import load_guardrail_models
 from mangaassist.bootstrap.guardrail_rulesets import RulesetFolders
 from mangaassist.bootstrap.guardrails import build_guardrails
 from mangaassist.domain.errors import ConfigurationError, ConflictError, NotFoundError
+from mangaassist.ports.embedder import TextEmbedder
 from mangaassist.ports.personal_data import PersonalDataDetector
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.redaction import Redactor
@@ -33,8 +34,8 @@ from mangaassist.serving.templates import TemplateLibrary
 class Releases:
     """Builds `PipelineParts` from configuration and the components at hand.
 
-    `classifier` and `retriever` are asked for anew at every build, so that an encoder that has arrived or
-    a new index generation becomes part of the next bundle. Swapping the current parts is one
+    `classifier`, `retriever` and `embedder` are asked for anew at every build, so that an encoder that has
+    arrived or a new index generation becomes part of the next bundle. Swapping the current parts is one
     assignment: requests that run keep the parts they began with.
     """
 
@@ -50,7 +51,9 @@ class Releases:
         retriever: Callable[[], Retriever],
         redactor: Redactor,
         detector: PersonalDataDetector | None = None,
+        embedder: Callable[[], TextEmbedder | None] = lambda: None,
     ) -> None:
+        self._embedder = embedder
         self._redactor = redactor
         self._detector = detector
         self._store_dir = store_dir
@@ -161,6 +164,7 @@ class Releases:
             models=self._guardrail_models,
             redactor=self._redactor,
             detector=self._detector,
+            embedder=self._embedder(),
         )
         templates = TemplateLibrary.from_mapping(load_templates(self._store_dir / "templates"))
         missing = [

@@ -14,6 +14,9 @@ from mangaassist.cli.intents import PhaseBar
 
 app = typer.Typer(help="Guardrails: check a text, evaluate, measure time.", no_args_is_help=True)
 
+MOST_COLUMNS = 8
+SUMMARY = ("count", "auroc", "recall_at_1pct_fpr", "precision", "recall", "f1", "false_positive_rate")
+"""The columns for people when there are too many; --json has all of them."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and no progress.")]
 
 
@@ -24,6 +27,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 def evaluate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL in the form of the kind.")],
     kind: Annotated[Literal["injection", "pii", "grounding"], typer.Option(help="Which guardrail.")],
+    leave_one_source_out: Annotated[
+        bool,
+        typer.Option(
+            help="injection: train on all but one family of sources (`jbb` of `jbb-GCG`) and score that one;"
+            " takes minutes."
+        ),
+    ] = False,
+    encoder: Annotated[
+        bool, typer.Option(help="injection: use the sentence encoder where it is cached.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Measure one guardrail on a labelled file: overall and by source.
@@ -34,7 +47,13 @@ def evaluate(
     from mangaassist.bootstrap.settings import load_settings
 
     with PhaseBar(quiet=as_json) as bar:
-        request = EvaluationRequest(file=file, settings=load_settings(), progress=bar.report)
+        request = EvaluationRequest(
+            file=file,
+            settings=load_settings(),
+            progress=bar.report,
+            use_encoder=encoder,
+            leave_one_source_out=leave_one_source_out,
+        )
         document = evaluate_guardrails(kind, request)
     if as_json:
         print(json.dumps({"kind": kind, "file": file.name, **document}, ensure_ascii=False))
@@ -98,6 +117,8 @@ def show_figures(document: Mapping[str, Any], *, title: str) -> None:
     names = list(
         dict.fromkeys(name for line in lines.values() for name, value in line.items() if _is_plain(value))
     )
+    if len(names) > MOST_COLUMNS and len(lines) > 3:
+        names = [name for name in names if name in SUMMARY]
     table = Table("figure", *lines, title=title) if len(lines) <= 3 else Table("source", *names, title=title)
     if len(lines) <= 3:
         for name in names:

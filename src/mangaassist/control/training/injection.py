@@ -194,7 +194,7 @@ def train_injection(
             windows_read[row] = windowed.read_by_encoder(row, scores)
     report("leaving sources out", len(names), len(names) + 1)
     full = fit_windows(windowed, truth, np.arange(len(rows)), config)
-    features = np.array([[s.best, s.top, s.whole] for s in summaries if s is not None])
+    features = np.array([[s.best, s.top] for s in summaries if s is not None])
     weights = _row_weights(rows)
     combination, combined = _combine(features, truth, rows, weights, config)
     arrays: dict[str, NDArray[np.generic]] = {"weights": full.weights.astype(np.float16)}
@@ -333,10 +333,8 @@ def _combine(
         _score_at(logits[shop], config.shop_false_alarms),
         _score_at(logits[look_alike], config.look_alike_false_alarms),
     )
-    best, top, whole, *encoder = (float(weight) for weight in fit.weights)
-    combination = Combination(
-        best=best, top=top, whole=whole, offset=-threshold, encoder=encoder[0] if encoder else 0.0
-    )
+    best, top, *encoder = (float(weight) for weight in fit.weights)
+    combination = Combination(best=best, top=top, offset=-threshold, encoder=encoder[0] if encoder else 0.0)
     return combination, logits - threshold
 
 

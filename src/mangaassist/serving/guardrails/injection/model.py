@@ -1,7 +1,7 @@
 """The learned injection classifier: window scores of a linear model, combined, optionally with an encoder.
 
 A text is read in several views. Every window of a view gets the weight of its features divided by the
-root of their number, group by group; the best window, the mean of the best three and the whole text are
+root of their number, group by group; the best window and the mean of the best three are
 combined into a probability whose operating point is 0.5. Where an encoder is at hand it reads the best
 window of texts that are neither clearly harmless nor clear attacks.
 """
@@ -30,11 +30,10 @@ GROUP_PRIORS: Final = (60.0, 12.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class WindowScores:
-    """What the linear model says of one text: of its best window, of its best three, of all of it."""
+    """What the linear model says of one text: of its best window, and of its best three."""
 
     best: float
     top: float
-    whole: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +53,12 @@ class Combination:
 
     best: float
     top: float
-    whole: float
     offset: float
     encoder: float = 0.0
 
     def probability(self, scores: WindowScores, encoder: float = 0.0) -> float:
         """Return 0 (harmless) to 1 (attack)."""
-        logit = (
-            self.best * scores.best
-            + self.top * scores.top
-            + self.whole * scores.whole
-            + self.encoder * encoder
-            + self.offset
-        )
+        logit = self.best * scores.best + self.top * scores.top + self.encoder * encoder + self.offset
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
@@ -164,6 +156,6 @@ class InjectionModel:
 
 
 def summarised(windows: NDArray[np.float64]) -> WindowScores:
-    """Return best, top and whole of the scores of a text's windows, the whole text's last."""
+    """Return the best and the mean of the best of the scores of a text's windows."""
     top = np.sort(windows)[::-1][:TOP_WINDOWS]
-    return WindowScores(float(top[0]), float(top.mean()), float(windows[-1]))
+    return WindowScores(float(top[0]), float(top.mean()))
