@@ -69,10 +69,11 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardrailVerdict:
-    """All stages' results and what follows from them."""
+    """All stages' results and what follows from them: `text` is what `checked_text` became."""
 
     action: Action
     text: str
+    checked_text: str = ""
     results: tuple[StageResult, ...]
     phase: Phase = "output"
     deciding_stage: str | None = None

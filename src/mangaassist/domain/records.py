@@ -57,3 +57,5 @@ class RequestRecord:
     chunk_hashes: tuple[str, ...] = ()
     prompt_hash: str | None = None
     capsule: str | None = None
+    channel: str = "chat"
+    guardrail_rules: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Protocol
 from mangaassist.domain.chat import Turn
 from mangaassist.domain.contents import SealedContent
 from mangaassist.domain.dialogue import DialogueState
+from mangaassist.domain.guardrail_reviews import GuardrailReview
 from mangaassist.domain.records import RequestRecord
 
 
@@ -26,7 +27,8 @@ class SessionContext:
 class TurnWrite:
     """One finished exchange with everything that is stored for it in one transaction.
 
-    A `capsule` whose customer key was destroyed meanwhile is left out.
+    A `review` enters the review queue of the guardrails. A `capsule` whose customer key was destroyed
+    meanwhile is left out.
     """
 
     session_id: str
@@ -35,6 +37,7 @@ class TurnWrite:
     state: DialogueState
     record: RequestRecord
     capsule: SealedContent | None = None
+    review: GuardrailReview | None = None
 
 
 class SessionStore(Protocol):

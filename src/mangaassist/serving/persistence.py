@@ -15,6 +15,7 @@ from mangaassist.serving.dialogue.state_changes import after_answer
 from mangaassist.serving.evidence import sealed_capsule, versions_of
 from mangaassist.serving.exchange import Exchange, Understanding
 from mangaassist.serving.guardrails.redaction import FAILED, Redactor
+from mangaassist.serving.guardrails.review import review_of
 from mangaassist.serving.presentation import series_in_text
 from mangaassist.serving.sampling import recorded_reason
 
@@ -55,6 +56,7 @@ async def persist_response(
                     exchange, understood, now=now, region=region, capsule=capsule.address if capsule else None
                 ),
                 capsule=capsule,
+                review=review_of(exchange, redact=redactor.redact, now=now),
             )
         )
         span.set(response_id=exchange.response_id, durable=True)
@@ -153,6 +155,13 @@ def _record(
         guardrail_stage=deciding.deciding_stage if deciding else None,
         guardrail_rule=deciding.rule_id if deciding else None,
         guardrail_actions={result.stage: result.action for verdict in verdicts for result in verdict.results},
+        channel=request.channel,
+        guardrail_rules={
+            result.stage: result.rule_id
+            for verdict in verdicts
+            for result in verdict.results
+            if result.rule_id is not None
+        },
         chunk_hashes=tuple(hashlib.sha256(chunk.text.encode()).hexdigest() for chunk in chunks),
         prompt_hash=prompt.prompt_hash if prompt and exchange.generation else None,
         capsule=capsule,

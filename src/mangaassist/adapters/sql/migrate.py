@@ -15,7 +15,7 @@ from mangaassist.domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD_REVISION: Final = "0003"
+HEAD_REVISION: Final = "0004"
 """The newest revision under `migrations/versions`; a test holds it to that."""
 
 STORED_REVISION: Final = "SELECT version_num FROM alembic_version"

@@ -3,7 +3,7 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0003');
+INSERT INTO alembic_version (version_num) VALUES ('0004');
 
 CREATE TABLE budget_reservations (
     reservation_id TEXT NOT NULL,
@@ -143,6 +143,8 @@ CREATE TABLE request_records (
     chunk_hashes TEXT DEFAULT '[]' NOT NULL,
     prompt_hash TEXT,
     capsule TEXT,
+    channel TEXT DEFAULT 'chat' NOT NULL,
+    guardrail_rules TEXT DEFAULT '{}' NOT NULL,
     CONSTRAINT pk_request_records PRIMARY KEY (response_id),
     CONSTRAINT fk_request_records_response_id FOREIGN KEY(response_id) REFERENCES turns (response_id)
 );
@@ -165,4 +167,26 @@ CREATE TABLE feedback (
     CONSTRAINT pk_feedback PRIMARY KEY (feedback_id),
     CONSTRAINT uq_feedback_response_id_feedback UNIQUE (response_id, feedback),
     CONSTRAINT fk_feedback_response_id FOREIGN KEY(response_id) REFERENCES request_records (response_id)
+);
+
+CREATE TABLE guardrail_reviews (
+    response_id TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    intent TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    stage TEXT,
+    rule_id TEXT,
+    action TEXT NOT NULL,
+    ruleset_version TEXT NOT NULL,
+    question TEXT NOT NULL,
+    text TEXT NOT NULL,
+    findings TEXT NOT NULL,
+    label TEXT,
+    note TEXT,
+    labelled_by TEXT,
+    labelled_at TEXT,
+    CONSTRAINT pk_guardrail_reviews PRIMARY KEY (response_id),
+    CONSTRAINT fk_guardrail_reviews_response_id FOREIGN KEY(response_id) REFERENCES request_records (response_id)
 )

@@ -17,7 +17,14 @@ RECORD_COLUMNS: Final = tuple(field.name for field in fields(RequestRecord))
 _PARAMETERS: Final = tuple(f"record_{name}" for name in RECORD_COLUMNS)
 _values_of: Final = attrgetter(*RECORD_COLUMNS)
 
-_MAPPINGS: Final = ("guardrail_scores", "step_ms", "assignments", "versions", "guardrail_actions")
+_MAPPINGS: Final = (
+    "guardrail_scores",
+    "step_ms",
+    "assignments",
+    "versions",
+    "guardrail_actions",
+    "guardrail_rules",
+)
 _LISTS: Final = ("chunk_ids", "chunk_hashes")
 _FLAGS: Final = ("cache_hit", "fallback_model", "tokens_estimated")
 

@@ -119,6 +119,8 @@ REQUEST_RECORDS: Final = Table(
     Column("chunk_hashes", _document(), nullable=False, server_default="[]"),
     Column("prompt_hash", Text),
     Column("capsule", Text),
+    Column("channel", Text, nullable=False, server_default="chat"),
+    Column("guardrail_rules", _document(), nullable=False, server_default="{}"),
     Index(None, "created_at", "response_id"),
     Index(None, "trace_id"),
     Index(None, "owner", "created_at"),
@@ -172,6 +174,29 @@ EXPERIMENT_EXPOSURES: Final = Table(
     Column("release_bundle", Text, nullable=False),
     Column("exposed_at", _moment(), nullable=False),
     Index(None, "unit_id"),
+)
+
+# Answers that people judge: what the guardrails saw, without personal data, and what was said of it.
+GUARDRAIL_REVIEWS: Final = Table(
+    "guardrail_reviews",
+    METADATA,
+    Column("response_id", Text, ForeignKey("request_records.response_id"), primary_key=True),
+    Column("created_at", _moment(), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("intent", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("stage", Text),
+    Column("rule_id", Text),
+    Column("action", Text, nullable=False),
+    Column("ruleset_version", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("findings", _document(), nullable=False),
+    Column("label", Text),
+    Column("note", Text),
+    Column("labelled_by", Text),
+    Column("labelled_at", _moment()),
 )
 
 # What the worker still has to carry elsewhere; a row goes when that is done.

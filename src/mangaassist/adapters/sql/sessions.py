@@ -10,6 +10,7 @@ import orjson
 
 from mangaassist.adapters.sql.contents import INSERT_CAPSULE, content_parameters
 from mangaassist.adapters.sql.database import Database, Parameter, Row, Write, moment_of, timestamp
+from mangaassist.adapters.sql.guardrail_reviews import INSERT_REVIEW, review_parameters
 from mangaassist.adapters.sql.records import INSERT_RECORD, SELECT_RECORD, decoded_record, record_parameters
 from mangaassist.domain.chat import Turn
 from mangaassist.domain.dialogue import Constraints, DialogueState
@@ -93,6 +94,9 @@ class SqlSessionStore:
         if write.capsule is not None:
             statements = (*_APPEND, INSERT_CAPSULE)
             parameters |= content_parameters(write.capsule, "capsule_")
+        if write.review is not None:
+            statements = (*statements, INSERT_REVIEW)
+            parameters |= review_parameters(write.review)
         added = await self._database.write(
             Write(
                 statements=statements,

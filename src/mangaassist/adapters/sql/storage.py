@@ -13,6 +13,7 @@ from mangaassist.adapters.sql.copy_outbox import SqlCopyOutbox
 from mangaassist.adapters.sql.database import Database
 from mangaassist.adapters.sql.exposures import SqlExposureStore
 from mangaassist.adapters.sql.feedback import SqlFeedbackStore
+from mangaassist.adapters.sql.guardrail_reviews import SqlGuardrailReviews
 from mangaassist.adapters.sql.outbox import SqlOutbox
 from mangaassist.adapters.sql.records import SqlRequestRecords
 from mangaassist.adapters.sql.sessions import SqlSessionStore
@@ -33,6 +34,7 @@ class SqlStorage:
         self.budgets = SqlBudgetStore(database, clock=clock)
         self.exposures = SqlExposureStore(database)
         self.records = SqlRequestRecords(database)
+        self.reviews = SqlGuardrailReviews(database, clock=clock)
         self.outbox = SqlOutbox(database)
         self.contents = SqlContentStore(database)
         self.copy_outbox = SqlCopyOutbox(database)

@@ -189,6 +189,7 @@ class GuardrailPipeline:
         allowed = GuardrailVerdict(
             action="allow",
             text=text,
+            checked_text=text,
             results=tuple(outcome.result for outcome in found),
             phase=phase,
             ruleset_version=self._version,
