@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,7 @@ from mangaassist.serving.guardrails.personal_data.forms import fixed_form_rules
 from mangaassist.serving.guardrails.pipeline import GuardrailPipeline
 from mangaassist.serving.guardrails.redaction import Redactor
 from mangaassist.serving.guardrails.ruleset import Ruleset, StagePolicy, parse_ruleset
+from mangaassist.serving.guardrails.scanning import ScanRule
 from mangaassist.serving.guardrails.stages.claim_stages import (
     AsinValidationStage,
     FactValidationStage,
@@ -74,7 +76,7 @@ def build_guardrails(
             PriceValidationStage(claims),
             FactValidationStage(claims),
             PiiDetectionStage(redactor.finder.fixed_forms, policy=redactor.policy, detector=detector),
-            CompetitorFilterStage(StreamRules(competitors.names if competitors else ())),
+            CompetitorFilterStage(StreamRules(*_forbidden(competitors))),
             UrlValidationStage(),
             GroundingCheckStage(models.support, models.grounding),
             FormatValidationStage(),
@@ -90,10 +92,8 @@ def stream_rules(ruleset: Ruleset) -> StreamRules:
     """Return what the ruleset enforces while an answer streams: names, personal data, links."""
     competitors = _enforced(ruleset, "competitor_filter")
     guarded = _enforced(ruleset, "pii_detection") or _enforced(ruleset, "url_validation")
-    return StreamRules(
-        competitors.names if competitors is not None else (),
-        fixed_form_rules() if guarded is not None else (),
-    )
+    names, patterns = _forbidden(competitors)
+    return StreamRules(names, (*patterns, *(fixed_form_rules() if guarded is not None else ())))
 
 
 def stream_privacy(ruleset: Ruleset, context: GuardrailContext, *, policy: RedactionPolicy) -> AnswerPrivacy:
@@ -104,6 +104,14 @@ def stream_privacy(ruleset: Ruleset, context: GuardrailContext, *, policy: Redac
         stage=_enforced(ruleset, "pii_detection"),
         links=_enforced(ruleset, "url_validation"),
     )
+
+
+def _forbidden(policy: StagePolicy | None) -> tuple[Sequence[str], Sequence[ScanRule]]:
+    """Return the names and patterns that a policy forbids."""
+    if policy is None:
+        return (), ()
+    patterns = [ScanRule(id=rule.id, pattern=rule.pattern, action="block") for rule in policy.patterns]
+    return policy.names, patterns
 
 
 def _enforced(ruleset: Ruleset, stage: str) -> StagePolicy | None:

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import orjson
 import re2
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mangaassist.domain.chat import Channel
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.guardrails import FailurePolicy, StageMode
 from mangaassist.domain.intents import Intent
+from mangaassist.serving.guardrails.bounded_pattern import parse_bounded
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
@@ -35,6 +36,23 @@ class Rule(BaseModel):
         except re2.error as error:
             raise ValueError(f"not an RE2 pattern: {error}") from error
         return pattern
+
+
+class BoundedRule(BaseModel):
+    """A pattern that no answer may hold, guarded while the answer streams: its matches must be bounded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1)
+    pattern: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> BoundedRule:
+        try:
+            parse_bounded(self.pattern, rule_id=self.id)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class ChannelThresholds(BaseModel):
@@ -65,6 +83,7 @@ class StagePolicy(BaseModel):
     max_words: int | None = Field(default=None, ge=1)
     rules: tuple[Rule, ...] = ()
     names: tuple[str, ...] = ()
+    patterns: tuple[BoundedRule, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     """Hosts of the store's own links and e-mail addresses."""
 

@@ -54,7 +54,7 @@ def fixed_form_rules() -> tuple[ScanRule, ...]:
         ScanRule(id="url", pattern=_URL, judge=_judge_url),
         ScanRule(id="iban", pattern=_IBAN, judge=_judge_iban),
         ScanRule(id="number", pattern=NUMBER_RUN, judge=judge_number),
-        ScanRule(id="short_ip", pattern=r"\b\d{1,3}(?:\.\d{1,3}){3}\b", judge=judge_number),
+        ScanRule(id="short_ip", pattern=r"\b\d{1,3}(?:\.\d{1,3}){3,7}\b", judge=judge_number),
         ScanRule(id="ip", pattern=_IPV6, judge=_judge_ipv6),
         ScanRule(id="card", pattern=_MASKED_CARD),
         ScanRule(id="ssn", pattern=_MASKED_SSN),

@@ -243,6 +243,9 @@ class _Run:
         sizes = [len(group.digits) for group in self._groups[first:last]]
         if not asked and (self._topic in _STORE_TOPICS or (last - first > 1 and not _card_groups(sizes))):
             return False
+        if last - first == 1 and len(digits) != 16 and not asked:
+            # a carrier's number without letters has 12 to 15 digits too
+            return False
         brands = _BRANDS if asked else _BRANDS[:-1]
         return any(prefix.match(digits) and len(digits) in lengths for prefix, lengths in brands)
 
