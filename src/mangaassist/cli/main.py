@@ -11,6 +11,7 @@ from mangaassist.cli import (
     ask,
     bench,
     doctor,
+    experiment,
     guardrails,
     intents,
     lineage,
@@ -18,8 +19,10 @@ from mangaassist.cli import (
     records,
     replay,
     retrieval,
+    simulate,
     store,
     trace,
+    traces,
     train,
     up,
 )
@@ -59,12 +62,15 @@ lineage.register(typer_app)
 replay.register(typer_app)
 records.register(typer_app)
 typer_app.add_typer(trace.app, name="trace")
+typer_app.add_typer(traces.app, name="traces")
 typer_app.add_typer(store.app, name="store")
 typer_app.add_typer(models.app, name="models")
 typer_app.add_typer(train.app, name="train")
 typer_app.add_typer(intents.app, name="intents")
 typer_app.add_typer(retrieval.app, name="retrieval")
 typer_app.add_typer(guardrails.app, name="guardrails")
+typer_app.add_typer(experiment.app, name="experiment")
+typer_app.add_typer(simulate.app, name="simulate")
 typer_app.add_typer(bench.app, name="bench")
 
 
