@@ -123,17 +123,26 @@ def compare(control: Posterior, treatment: Posterior, *, credibility: float = 0.
 
     P(T > C) = ∫ f_T F_C, and the expected loss of T is E[max(C - T, 0)] = ∫ F_T (1 - F_C).
     """
-    nodes, weights = _grid(control, treatment)
+    borders_c, borders_t = control.ppf(_LEVELS), treatment.ppf(_LEVELS)
+    nodes, weights = _panels(borders_c, borders_t)
     below_c, below_t = control.cdf(nodes), treatment.cdf(nodes)
     loss_of_treatment = float(weights @ (below_t * (1 - below_c)))
     loss_of_control = float(weights @ (below_c * (1 - below_t)))
-    chance_below = _difference_cdf(control, treatment, nodes, weights)
+
+    def chance_below(gap: float) -> float:
+        """P(T - C <= gap)."""
+        points, width = _panels(borders_c + gap, borders_t)
+        return float(1.0 - width @ (treatment.pdf(points) * control.cdf(points - gap)))
+
     tail = (1 - credibility) / 2
-    ends = [_crossing(chance_below, level, nodes) for level in (tail, 1 - tail)]
+    # P(T - C <= t - c) is at most P(T <= t) + P(C >= c): both ends of the interval lie between these gaps
+    ends = np.array([tail / 2, 1 - tail / 2])
+    least, most = treatment.ppf(ends) - control.ppf(ends)[::-1]
+    low, high = (_crossing(chance_below, level, least, most) for level in (tail, 1 - tail))
     return BayesianComparison(
         difference=loss_of_control - loss_of_treatment,
-        low=ends[0],
-        high=ends[1],
+        low=low,
+        high=high,
         credibility=credibility,
         chance_treatment_better=min(1.0, max(0.0, 1.0 - chance_below(0.0))),
         loss_of_treatment=loss_of_treatment,
@@ -141,30 +150,18 @@ def compare(control: Posterior, treatment: Posterior, *, credibility: float = 0.
     )
 
 
-def _difference_cdf(
-    control: Posterior, treatment: Posterior, nodes: Array, weights: Array
-) -> Callable[[float], float]:
-    """Return gap -> P(T - C <= gap), integrating the density of the narrower posterior.
+def _panels(*borders: Array) -> tuple[Array, Array]:
+    """Return Gauss-Legendre nodes and weights on panels between all borders.
 
-    The other one's distribution function is then smooth between the nodes, wherever the gap shifts it.
+    With the quantiles of a posterior as borders it is smooth within each panel, however sharp it is.
     """
-    quartiles = np.array([0.25, 0.75])
-    if np.ptp(treatment.ppf(quartiles)) <= np.ptp(control.ppf(quartiles)):
-        mass = weights * treatment.pdf(nodes)
-        return lambda gap: float(1.0 - mass @ control.cdf(nodes - gap))
-    mass = weights * control.pdf(nodes)
-    return lambda gap: float(mass @ treatment.cdf(nodes + gap))
-
-
-def _grid(*posteriors: Posterior) -> tuple[Array, Array]:
-    """Return Gauss-Legendre nodes and weights on panels between the quantiles of both posteriors."""
-    borders = np.unique(np.concatenate([posterior.ppf(_LEVELS) for posterior in posteriors]))
-    middle, half = (borders[1:] + borders[:-1]) / 2, (borders[1:] - borders[:-1]) / 2
+    ends = np.unique(np.concatenate(borders))
+    middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
     nodes = (middle[:, None] + half[:, None] * _NODES).ravel()
     return nodes, (half[:, None] * _WEIGHTS).ravel()
 
 
-def _crossing(chance_below: Callable[[float], float], level: float, nodes: Array) -> float:
-    """Return the gap at which the chance reaches `level`."""
-    reach = float(nodes[-1] - nodes[0])
-    return float(brentq(lambda gap: chance_below(gap) - level, -reach, reach, xtol=reach * 1e-12))
+def _crossing(chance_below: Callable[[float], float], level: float, least: float, most: float) -> float:
+    """Return the gap between `least` and `most` at which the chance reaches `level`."""
+    precision = 1e-12 * (most - least)
+    return float(brentq(lambda gap: chance_below(gap) - level, least, most, xtol=precision))
