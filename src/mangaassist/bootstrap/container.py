@@ -27,6 +27,7 @@ from mangaassist.bootstrap.configured import configured_document
 from mangaassist.bootstrap.evidence import build_contents
 from mangaassist.bootstrap.generation import TextModels
 from mangaassist.bootstrap.health import PortHealth
+from mangaassist.bootstrap.injection_screens import open_screen
 from mangaassist.bootstrap.intent import Classifiers
 from mangaassist.bootstrap.knowledge import Knowledge, ensure_index
 from mangaassist.bootstrap.matrix_threads import use_one_matrix_thread
@@ -165,6 +166,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             classifier=lambda: classifiers.current(knowledge.embedder),
             retriever=knowledge.retriever,
             embedder=lambda: knowledge.embedder,
+            screen=open_screen(settings, stack),
             redactor=redactor,
             detector=detector,
         )

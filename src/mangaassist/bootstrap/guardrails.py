@@ -11,6 +11,7 @@ from mangaassist.bootstrap.guardrail_models import GuardrailModels
 from mangaassist.domain.errors import ConfigurationError
 from mangaassist.domain.personal_data import RedactionPolicy
 from mangaassist.ports.embedder import TextEmbedder
+from mangaassist.ports.injection_screens import InjectionScreen
 from mangaassist.ports.personal_data import PersonalDataDetector
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.answer_privacy import AnswerPrivacy
@@ -61,15 +62,16 @@ def build_guardrails(
     redactor: Redactor | None = None,
     detector: PersonalDataDetector | None = None,
     embedder: TextEmbedder | None = None,
+    screen: InjectionScreen | None = None,
 ) -> GuardrailPipeline:
-    """Return the pipeline with every stage under the ruleset; `embedder` sharpens prompt_injection."""
+    """Return the pipeline with every stage under the ruleset; `embedder` and `screen` are for messages."""
     redactor = redactor or Redactor()
     claims = ClaimChecker(catalog)
     competitors = ruleset.stages.get("competitor_filter")
     return GuardrailPipeline(
         (
             InputLengthStage(),
-            PromptInjectionStage(ruleset, models.injection, embedder),
+            PromptInjectionStage(ruleset, models.injection, embedder, screen=screen),
             RetrievedInjectionStage(ruleset, models.injection),
             InputToxicityStage(ruleset),
             AsinValidationStage(claims),

@@ -16,6 +16,7 @@ from mangaassist.bootstrap.guardrail_rulesets import RulesetFolders
 from mangaassist.bootstrap.guardrails import build_guardrails
 from mangaassist.domain.errors import ConfigurationError, ConflictError, NotFoundError
 from mangaassist.ports.embedder import TextEmbedder
+from mangaassist.ports.injection_screens import InjectionScreen
 from mangaassist.ports.personal_data import PersonalDataDetector
 from mangaassist.ports.store_services import Catalog
 from mangaassist.serving.guardrails.redaction import Redactor
@@ -52,7 +53,9 @@ class Releases:
         redactor: Redactor,
         detector: PersonalDataDetector | None = None,
         embedder: Callable[[], TextEmbedder | None] = lambda: None,
+        screen: InjectionScreen | None = None,
     ) -> None:
+        self._screen = screen
         self._embedder = embedder
         self._redactor = redactor
         self._detector = detector
@@ -165,6 +168,7 @@ class Releases:
             redactor=self._redactor,
             detector=self._detector,
             embedder=self._embedder(),
+            screen=self._screen,
         )
         templates = TemplateLibrary.from_mapping(load_templates(self._store_dir / "templates"))
         missing = [

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     comprehend_region: str = "us-east-1"
     comprehend_endpoint_url: str | None = None
 
+    # prompt injection: our rules and model always, another detector beside them
+    injection_screen: Literal["local", "bedrock", "prompt_guard"] = "local"
+    bedrock_guardrail_id: str | None = None
+    bedrock_guardrail_version: str = "DRAFT"
+    prompt_guard_path: Path | None = None
+
     # evidence of answers
     content_key: SecretStr | None = None
     content_retention_days: int = Field(default=30, ge=1, le=3_650)

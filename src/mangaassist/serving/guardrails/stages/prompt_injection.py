@@ -1,18 +1,20 @@
 """prompt_injection and retrieved_injection: attempts to give the assistant other orders.
 
 Rules and a learned model read every view of the text (normalised, decoded); the higher score counts. In
-messages the encoder that the process has anyway reads the suspicious window of unclear ones.
+messages the encoder that the process has anyway reads the suspicious window of unclear ones, and another
+detector (an `InjectionScreen`) may be asked too.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mangaassist.domain.errors import DependencyError
 from mangaassist.domain.guardrails import FlaggedSpan, Phase
 from mangaassist.ports.embedder import TextEmbedder
+from mangaassist.ports.injection_screens import InjectionScreen
 from mangaassist.serving.guardrails.context import GuardrailContext
 from mangaassist.serving.guardrails.injection.model import Evidence, InjectionModel
 from mangaassist.serving.guardrails.injection.views import View, normal_view
@@ -22,8 +24,9 @@ from mangaassist.serving.guardrails.stage import Finding
 
 REASON = "the text tries to change the assistant's instructions"
 LEARNED = "learned_model"
-ENCODER_SHARE = 0.5
-"""Of the stage's time-out, what the encoder may take; without its answer the score stands without it."""
+ENCODER_SHARE = 0.4
+SCREEN_SHARE = 0.5
+"""Of the stage's time-out, what encoder and screen may take; the score stands without either's answer."""
 MOST_REMEMBERED = 4_096
 
 
@@ -40,12 +43,18 @@ class PromptInjectionStage:
     phase: Phase = "input"
 
     def __init__(
-        self, ruleset: Ruleset, model: InjectionModel | None = None, embedder: TextEmbedder | None = None
+        self,
+        ruleset: Ruleset,
+        model: InjectionModel | None = None,
+        embedder: TextEmbedder | None = None,
+        *,
+        screen: InjectionScreen | None = None,
     ) -> None:
         self._reader = InjectionReader(RuleSet(ruleset.stages[self.name].rules), model)
         self._model = model
         self._embedder = embedder if model is not None else None
-        self.waits = self._embedder is not None
+        self._screen = screen
+        self.waits = self._embedder is not None or screen is not None
 
     @property
     def version(self) -> str:
@@ -62,7 +71,29 @@ class PromptInjectionStage:
             asked = self._model.wants_encoder(score, self._embedder.version)
             if asked:
                 score = await self._with_encoder(reading.evidence, policy, otherwise=score)
-        return reading.finding(score, encoder_asked=asked)
+        finding = reading.finding(score, encoder_asked=asked)
+        return finding if self._screen is None else await self._screened(self._screen, text, finding, policy)
+
+    async def _screened(
+        self, screen: InjectionScreen, text: str, own: Finding, policy: StagePolicy
+    ) -> Finding:
+        """Return the more suspicious of two opinions; our own stands when the other does not come."""
+        try:
+            async with asyncio.timeout(SCREEN_SHARE * policy.timeout_ms / 1000):
+                other = await screen.screen(text)
+        except (DependencyError, TimeoutError) as error:
+            return replace(own, details={**own.details, "screen": type(error).__name__})
+        details = {**own.details, "screen": other.rule_id, "screen_score": round(other.score, 4)}
+        if own.score is not None and other.score <= own.score:
+            return replace(own, details=details)
+        return replace(
+            own,
+            score=other.score,
+            rule_id=other.rule_id,
+            reason=REASON,
+            spans=(FlaggedSpan(start=0, end=len(text), kind=other.rule_id),),
+            details={**details, "prompt_injection_score": round(other.score, 4)},
+        )
 
     async def _with_encoder(self, evidence: Evidence, policy: StagePolicy, *, otherwise: float) -> float:
         assert self._embedder is not None
