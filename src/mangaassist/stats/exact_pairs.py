@@ -57,8 +57,6 @@ def exact_paired_bound(pairs: PairedCounts, *, alpha: float = 0.05) -> float | C
         if low <= -1.0 + 1e-9:
             return -1.0
         low = max(-1.0 + 1e-9, high - 2 * (high - low))
-    if excess(high) <= 0.0:
-        return high
     return float(brentq(excess, low, high, xtol=1e-5))
 
 

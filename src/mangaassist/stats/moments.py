@@ -68,11 +68,6 @@ class Moments:
         return cls(n=array.size, mean=mean, squares=float(((array - mean) ** 2).sum()))
 
     @property
-    def total(self) -> float:
-        """Sum of the observations."""
-        return self.n * self.mean
-
-    @property
     def variance(self) -> float:
         """Sample variance (n - 1); raises `ZeroDivisionError` for fewer than two observations."""
         return self.squares / (self.n - 1)

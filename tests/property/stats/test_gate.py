@@ -178,7 +178,18 @@ def test_the_plan_grows_with_strata_and_discordance(discordance: float, count: i
         assert size * (1 / count) >= POLICY.least_cases - 1e-9
 
 
+def test_regressions_of_conversations_are_tested_with_their_clusters() -> None:
+    generator = np.random.default_rng(8)
+    clusters = np.repeat(np.arange(80), 4)
+    worse = generator.normal(-0.2, 0.3, 80)[clusters] + generator.normal(0, 0.1, 320)
+    pairs = PairedSummary.of(worse, clusters)
+    assert regression_p(pairs) == computed(paired_difference(pairs, alternative="less")).p_value
+    refused(paired_difference(PairedSummary.of([0.5])))
+
+
 def test_impossible_plans_and_margins_are_refused() -> None:
+    refused(plan(0.1, {}, policy=GatePolicy(margin=0.0)))
+    refused(plan(0.1, {"a": (1.0, 0.1)}, policy=GatePolicy(stratum_margin=0.0)))
     with pytest.raises(ValueError, match="regression_alpha"):
         plan(0.1, {"a": (1.0, 0.1)}, policy=POLICY, pass_rate=0.96)
     with pytest.raises(ValueError, match="margin"):

@@ -98,6 +98,13 @@ def test_without_discordant_pairs_the_score_interval_is_closed_form(n: int) -> N
     assert (result.low, result.high) == pytest.approx((-edge, edge), abs=1e-6)
 
 
+@given(st.integers(1, 50))
+def test_losing_every_case_leaves_no_lower_bound_but_an_upper_one(n: int) -> None:
+    result = computed(paired_score(PairedCounts(n=n, gained=0, lost=n)))
+    assert (result.effect, result.low) == (-1.0, -1.0)
+    assert -1.0 < result.high < 1.0
+
+
 def test_agreement_on_all_pairs_has_no_mcnemar_test() -> None:
     same = PairedCounts(n=40, gained=0, lost=0)
     for outcome in (mcnemar_exact(same), mcnemar_score(same), paired_wald(same)):

@@ -75,7 +75,7 @@ def test_relative_differences_do_not_depend_on_the_unit(
 @given(st.integers(0, 1_000))
 def test_effects_agree_with_tea_tasting(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    variant, y = generator.integers(0, 2, 300), generator.lognormal(1, 1, 300)
+    variant, y = generator.integers(0, 2, 300), generator.lognormal(1, 0.5, 300)
     assume(min(variant.sum(), 300 - variant.sum()) > 10)
     table = pa.table({"variant": variant, "y": y})
     expected = tea_tasting.Experiment({"y": tea_tasting.Mean("y")}).analyze(table)["y"]
@@ -98,6 +98,8 @@ def test_equal_observations_and_single_units_are_refused() -> None:
     assert refused(welch(constant, constant)).reason is Reason.NO_VARIATION
     assert refused(mean_test(constant)).reason is Reason.NO_VARIATION
     assert refused(mean_interval(Moments.of([3.0]))).more_needed == 1
+    assert refused(mean_test(Moments.of([3.0]))).more_needed == 1
+    assert refused(relative_difference(Moments.of([3.0]), constant)).reason is Reason.TOO_FEW_UNITS
     assert refused(welch(Moments.of([]), constant)).reason is Reason.NO_DATA
 
 

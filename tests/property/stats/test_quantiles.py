@@ -101,6 +101,7 @@ def test_too_few_clusters_say_how_many_are_needed() -> None:
     assert outcome.more_needed is not None
     assert outcome.more_needed > 0
     refused(clustered_quantile_interval([], [], 0.5))
+    refused(quantile_interval([1.0, 2.0], 0.5))
     refused(clustered_quantile_levels(PairMoments.of([1.0], [1.0]), 0.5))
 
 
