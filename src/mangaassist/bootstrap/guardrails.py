@@ -73,7 +73,7 @@ def build_guardrails(
             InputLengthStage(),
             PromptInjectionStage(ruleset, models.injection, embedder, screen=screen),
             RetrievedInjectionStage(ruleset, models.injection),
-            InputToxicityStage(ruleset),
+            InputToxicityStage(ruleset, models.injection.views if models.injection else None),
             AsinValidationStage(claims),
             PriceValidationStage(claims),
             FactValidationStage(claims),
