@@ -47,6 +47,12 @@ def trace_burst(context: typer.Context) -> None:
     _run("benchmarks.trace_burst", context.args)
 
 
+@app.command(context_settings=FORWARDED, help="The analysis of ten million observations of an experiment.")
+def experiment(context: typer.Context) -> None:
+    """Run `benchmarks.experiment`."""
+    _run("benchmarks.experiment", context.args)
+
+
 def _run(module: str, arguments: list[str]) -> None:
     root = Path(__file__).resolve().parents[3]
     if not (root / "benchmarks" / "serve.py").is_file():
