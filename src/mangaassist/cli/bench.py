@@ -19,13 +19,13 @@ FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 @app.command(context_settings=FORWARDED, help="The whole path beside the floor and LiteLLM's proxy.")
 def serve(context: typer.Context) -> None:
     """Run `benchmarks.serve`."""
-    _run("benchmarks.serve", context.args)
+    run_benchmark("benchmarks.serve", context.args)
 
 
 @app.command(context_settings=FORWARDED, help="Seconds to the first answer, and to MLflow healthy.")
 def start(context: typer.Context) -> None:
     """Run `benchmarks.start`."""
-    _run("benchmarks.start", context.args)
+    run_benchmark("benchmarks.start", context.args)
 
 
 @app.command(
@@ -34,7 +34,7 @@ def start(context: typer.Context) -> None:
 )
 def trace(context: typer.Context) -> None:
     """Run `benchmarks.trace`."""
-    _run("benchmarks.trace", context.args)
+    run_benchmark("benchmarks.trace", context.args)
 
 
 @app.command(
@@ -44,16 +44,17 @@ def trace(context: typer.Context) -> None:
 )
 def trace_burst(context: typer.Context) -> None:
     """Run `benchmarks.trace_burst`."""
-    _run("benchmarks.trace_burst", context.args)
+    run_benchmark("benchmarks.trace_burst", context.args)
 
 
 @app.command(context_settings=FORWARDED, help="The analysis of ten million observations of an experiment.")
 def experiment(context: typer.Context) -> None:
     """Run `benchmarks.experiment`."""
-    _run("benchmarks.experiment", context.args)
+    run_benchmark("benchmarks.experiment", context.args)
 
 
-def _run(module: str, arguments: list[str]) -> None:
+def run_benchmark(module: str, arguments: list[str]) -> None:
+    """Run a benchmark of the checkout and leave with its exit code."""
     root = Path(__file__).resolve().parents[3]
     if not (root / "benchmarks" / "serve.py").is_file():
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from mangaassist.cli.bench import FORWARDED, run_benchmark
 from mangaassist.cli.intents import PhaseBar
 
 app = typer.Typer(help="Guardrails: check a text, evaluate, measure time.", no_args_is_help=True)
@@ -42,6 +43,7 @@ def evaluate(
     """Measure one guardrail on a labelled file: overall and by source.
 
     injection: rows of {"text", "label": "injection"|"benign", "source"}.
+    pii: rows of {"text", "spans": [{"start", "end", "type"}], "source"}.
     """
     from mangaassist.bootstrap.guardrail_evaluation import EvaluationRequest, evaluate_guardrails
     from mangaassist.bootstrap.settings import load_settings
@@ -86,23 +88,13 @@ def check(
         )
 
 
-@app.command(epilog="Examples: mangaassist guardrails bench --json")
-def bench(
-    characters: Annotated[int, typer.Option(min=1, help="Length of the text that is checked.")] = 500,
-    repeats: Annotated[int, typer.Option(min=20, help="Runs of each pipeline.")] = 300,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure the time of the input and the output pipeline on a text of one length."""
-    from mangaassist.bootstrap.guardrail_check import bench_pipeline
-    from mangaassist.bootstrap.settings import load_settings
-
-    sentence = "Monster, volume 1, is in stock in paperback; it ships within two days. "
-    text = (sentence * (characters // len(sentence) + 1))[:characters]
-    figures = bench_pipeline(load_settings(), text=text, repeats=repeats)
-    if as_json:
-        print(json.dumps({"characters": characters, "pipeline": figures}))
-    else:
-        show_figures({"by_source": figures}, title=f"{characters:,} characters")
+@app.command(
+    context_settings=FORWARDED,
+    help="Time of streams, recognisers and pipelines beside the sources' regexes; --peers adds other packages.",
+)
+def bench(context: typer.Context) -> None:
+    """Run `benchmarks.guardrails`."""
+    run_benchmark("benchmarks.guardrails", context.args)
 
 
 def show_figures(document: Mapping[str, Any], *, title: str) -> None:
