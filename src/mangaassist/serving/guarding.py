@@ -8,6 +8,7 @@ from mangaassist.domain.guardrails import GuardrailVerdict
 from mangaassist.domain.retrieval import Chunk
 from mangaassist.serving.exchange import Exchange
 from mangaassist.serving.guardrails.context import GuardrailContext
+from mangaassist.serving.security_log import log_attacks
 
 
 async def check_message(exchange: Exchange) -> GuardrailVerdict:
@@ -16,6 +17,7 @@ async def check_message(exchange: Exchange) -> GuardrailVerdict:
         "input", exchange.request.message, guard_context(exchange), trace=exchange.recorder
     )
     exchange.input_verdict = verdict
+    log_attacks(exchange, verdict, exchange.request.message)
     return verdict
 
 
@@ -27,6 +29,8 @@ async def screen_chunks(exchange: Exchange) -> None:
     texts = [scored.chunk.text for scored in retrieval.chunks]
     verdicts = await guardrails.screen(texts, guard_context(exchange), trace=exchange.recorder)
     exchange.chunk_verdicts = verdicts
+    for scored, verdict in zip(retrieval.chunks, verdicts, strict=True):
+        log_attacks(exchange, verdict, scored.chunk.text, chunk_id=scored.chunk.chunk_id)
     kept = [
         scored
         if verdict.action == "allow"
