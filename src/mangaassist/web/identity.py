@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,7 @@ CUSTOMER_LIFETIME = timedelta(hours=8)
 CLOCK_SKEW_S = 60
 MIN_SECRET_BYTES = 32
 MAX_TOKEN_CHARS = 4_096
+MAX_REMEMBERED_TOKENS = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +44,21 @@ class _Key:
     material: Any  # a secret's text or a public key object of either kind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verified:
+    """What a token with a good signature says."""
+
+    identity: Identity
+    starts_s: float
+    ends_s: float
+
+
 class IdentityService:
     """Verifies bearer tokens and issues visitor tokens.
 
     The claimed issuer and key id only choose a key; the key fixes the algorithm. So neither `none` nor a
-    public key used as an HMAC secret is ever accepted.
+    public key used as an HMAC secret is ever accepted. A signature is computed once a token: the last
+    `MAX_REMEMBERED_TOKENS` good tokens are remembered, their times are looked at on every use.
     """
 
     def __init__(self, *, session_secret: str, customers: CustomerKeys, clock: Clock, ids: IdFactory) -> None:
@@ -55,6 +67,7 @@ class IdentityService:
         self._customer_keys = _customer_keys(customers)
         self._clock = clock
         self._ids = ids
+        self._remembered: OrderedDict[str, _Verified] = OrderedDict()
 
     def issue_visitor(self) -> tuple[str, Identity]:
         """Return a fresh visitor's token and identity."""
@@ -79,26 +92,49 @@ class IdentityService:
 
     def verify(self, token: str) -> Identity:
         """Return who the token speaks for, or raise `PermissionDeniedError`."""
+        verified = self._remembered.get(token)
+        if verified is None:
+            verified = self._verified(token)
+            self._remembered[token] = verified
+            if len(self._remembered) > MAX_REMEMBERED_TOKENS:
+                self._remembered.popitem(last=False)
+        else:
+            self._remembered.move_to_end(token)
+        now_s = self._clock.now().timestamp()
+        if not verified.starts_s - CLOCK_SKEW_S <= now_s <= verified.ends_s + CLOCK_SKEW_S:
+            raise PermissionDeniedError("the token has expired, or is not valid yet")
+        return verified.identity
+
+    def _verified(self, token: str) -> _Verified:
+        """Check everything about a token but its times."""
         if len(token) > MAX_TOKEN_CHARS:
             raise PermissionDeniedError("the token is too long")
         try:
             claimed = jwt.decode_complete(token, options={"verify_signature": False})
             if claimed["payload"].get("iss") == VISITOR_ISSUER:
                 claims = self._decode(token, self._session_key, issuer=VISITOR_ISSUER, audience=None)
-                return Identity(owner=f"visitor:{claims['sub']}")
-            key = self._customer_keys.get(claimed["header"].get("kid")) or self._customer_keys.get(None)
-            if key is None:
-                raise jwt.InvalidKeyError("no key has this kid")
-            claims = self._decode(
-                token, key, issuer=self._customers.issuer, audience=self._customers.audience
+                identity = Identity(owner=f"visitor:{claims['sub']}")
+            else:
+                identity, claims = self._customer(token, claimed["header"].get("kid"))
+            return _Verified(
+                identity=identity,
+                starts_s=max(float(claims["iat"]), float(claims.get("nbf", 0))),
+                ends_s=float(claims["exp"]),
             )
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise PermissionDeniedError("the token is not valid") from error
-        return Identity(
+
+    def _customer(self, token: str, key_id: str | None) -> tuple[Identity, dict[str, Any]]:
+        key = self._customer_keys.get(key_id) or self._customer_keys.get(None)
+        if key is None:
+            raise jwt.InvalidKeyError("no key has this kid")
+        claims = self._decode(token, key, issuer=self._customers.issuer, audience=self._customers.audience)
+        identity = Identity(
             owner=f"customer:{claims['sub']}",
             customer_id=claims["sub"],
             user_type="member" if claims.get("member") is True else "signed_in",
         )
+        return identity, claims
 
     def _issue(self, key: _Key, claims: Mapping[str, object], *, lifetime: timedelta) -> str:
         now = self._clock.now()
@@ -113,7 +149,7 @@ class IdentityService:
             algorithms=[key.algorithm],
             issuer=issuer,
             audience=audience,
-            # times are checked below, against our own clock
+            # times are checked on every use, against our own clock
             options={
                 "require": ["exp", "iat", "sub", "iss"],
                 "verify_aud": audience is not None,
@@ -122,11 +158,6 @@ class IdentityService:
                 "verify_nbf": False,
             },
         )
-        now_s = self._clock.now().timestamp()
-        if now_s > float(claims["exp"]) + CLOCK_SKEW_S:
-            raise jwt.ExpiredSignatureError("expired")
-        if now_s < max(float(claims["iat"]), float(claims.get("nbf", 0))) - CLOCK_SKEW_S:
-            raise jwt.ImmatureSignatureError("not valid yet")
         subject = claims["sub"]
         if not (
             isinstance(subject, str)
