@@ -153,7 +153,8 @@ def naive_stream_cost(streams: Sequence[Sequence[str]]) -> dict[str, float]:
 def messages(random: Random, sentences: Sequence[str]) -> list[str]:
     """Texts of a chat: one in three holds something personal."""
     planted = (
-        "write to mia.k@example.org", "call 541-754-3010", "my card is 4111 1111 1111 1111", "SSN 123-45-6789",
+        "write to mia.k@example.org", "call 541-754-3010", "my card is 4111 1111 1111 1111",
+        "SSN 123-45-6789",
         "I live at 42 Old Mill Road, Springfield, IL 62704", "my name is Dana Whitfield",
         "where is order 114-5550101-2000001?",
     )  # fmt: skip

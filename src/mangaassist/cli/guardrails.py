@@ -90,7 +90,7 @@ def check(
 
 @app.command(
     context_settings=FORWARDED,
-    help="Time of streams, recognisers and pipelines beside the sources' regexes; --peers adds other packages.",
+    help="Time of streams, recognisers and pipelines beside plain regexes; --peers adds other packages.",
 )
 def bench(context: typer.Context) -> None:
     """Run `benchmarks.guardrails`."""
