@@ -18,7 +18,7 @@ from tests.support.clock import FakeClock, SequentialIds
 from tests.support.memory_reviews import InMemoryGuardrailReviews
 from tests.support.memory_stores import InMemorySessionStore
 from tests.support.postgres import PostgresForTests
-from tests.support.stored import make_write
+from tests.support.stored import MOMENT, make_write
 
 ANY = ReviewFilter()
 
@@ -58,7 +58,8 @@ class Queue:
 async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
     clock = FakeClock()
     if request.param == "memory":
-        yield Queue(InMemoryGuardrailReviews(clock), InMemorySessionStore(), clock)
+        sessions = InMemorySessionStore()
+        yield Queue(InMemoryGuardrailReviews(clock, sessions), sessions, clock)
         return
     url = f"sqlite:///{tmp_path / 'mangaassist.db'}"
     if request.param == "postgres":
@@ -111,6 +112,16 @@ async def test_a_label_is_kept_with_who_and_when_and_may_be_changed(queue: Queue
     review = await queue.reviews.get("resp_1")
     assert (review.label, review.labelled_by, review.note) == ("fine", "bob", "it is in the article")
     assert review.labelled_at == queue.clock.now()
+
+
+async def test_the_words_of_answers_are_read_page_by_page(queue: Queue) -> None:
+    await queue.put("resp_1", "resp_2", "resp_3")
+    first = await queue.reviews.words(MOMENT, limit=2)
+    rest = await queue.reviews.words(MOMENT, limit=2, after=first[-1].response_id)
+    assert [(words.response_id, words.question) for words in (*first, *rest)] == [
+        (f"resp_{number}", "something dark, please") for number in (1, 2, 3)
+    ]
+    assert await queue.reviews.words(MOMENT + timedelta(days=1), limit=2) == ()
 
 
 async def test_what_is_not_queued_cannot_be_read_or_labelled(queue: Queue) -> None:

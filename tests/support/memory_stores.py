@@ -43,6 +43,9 @@ class InMemorySessionStore:
             session, turns=(*session.turns, write.turn), state=write.state, exists=True
         )
 
+    def all_sessions(self) -> list[SessionContext]:
+        return list(self._sessions.values())
+
     async def record(self, response_id: str) -> RequestRecord:
         if response_id not in self.records:
             raise NotFoundError(f"no response {response_id!r}")

@@ -12,6 +12,7 @@ from mangaassist.cli import (
     bench,
     doctor,
     experiment,
+    guardrail_tuning,
     guardrails,
     intents,
     lineage,
@@ -69,6 +70,7 @@ typer_app.add_typer(train.app, name="train")
 typer_app.add_typer(intents.app, name="intents")
 typer_app.add_typer(retrieval.app, name="retrieval")
 typer_app.add_typer(guardrails.app, name="guardrails")
+guardrail_tuning.register(guardrails.app)
 typer_app.add_typer(experiment.app, name="experiment")
 typer_app.add_typer(simulate.app, name="simulate")
 typer_app.add_typer(bench.app, name="bench")

@@ -89,7 +89,7 @@ def grounding(
         trained = train_store_grounding(
             store_dir=find_store_dir(load_settings()), data=data, output=output, progress=bar.report
         )
-    held_out = dict(trained.training.held_out_auroc)
+    held_out = dict(trained.held_out_auroc)
     if as_json:
         document = {"version": trained.version, "file": str(trained.path), "held_out_auroc": held_out}
         print(json.dumps(document))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mangaassist.domain.chat import Channel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
@@ -57,5 +59,5 @@ class RequestRecord:
     chunk_hashes: tuple[str, ...] = ()
     prompt_hash: str | None = None
     capsule: str | None = None
-    channel: str = "chat"
+    channel: Channel = "chat"
     guardrail_rules: Mapping[str, str] = field(default_factory=dict)

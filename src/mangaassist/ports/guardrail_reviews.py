@@ -30,6 +30,15 @@ class Labelling:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerWords:
+    """The stored words of an answer, without personal data; `text` is what was shown."""
+
+    response_id: str
+    question: str
+    text: str
+
+
 class GuardrailReviews(Protocol):
     """Keeps reviews and their labels.
 
@@ -48,6 +57,12 @@ class GuardrailReviews(Protocol):
 
     async def get(self, response_id: str) -> GuardrailReview:
         """Return one, or raise `NotFoundError`."""
+        ...
+
+    async def words(
+        self, since: datetime, *, limit: int, after: str = ""
+    ) -> Sequence[AnswerWords]:
+        """Return what was asked and answered since then, by response id."""
         ...
 
     async def label(self, labelling: Labelling) -> None:

@@ -14,8 +14,8 @@ from mangaassist.serving.contents import Contents
 from mangaassist.serving.dialogue.state_changes import after_answer
 from mangaassist.serving.evidence import sealed_capsule, versions_of
 from mangaassist.serving.exchange import Exchange, Understanding
+from mangaassist.serving.guardrail_review import review_of
 from mangaassist.serving.guardrails.redaction import FAILED, Redactor
-from mangaassist.serving.guardrails.review import review_of
 from mangaassist.serving.presentation import series_in_text
 from mangaassist.serving.sampling import recorded_reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -11,7 +12,7 @@ from mangaassist.adapters.sql.database import Database, Parameter, Row, Write, m
 from mangaassist.domain.errors import NotFoundError
 from mangaassist.domain.guardrail_reviews import GuardrailReview
 from mangaassist.ports.clock import Clock
-from mangaassist.ports.guardrail_reviews import Labelling, ReviewFilter
+from mangaassist.ports.guardrail_reviews import AnswerWords, Labelling, ReviewFilter
 
 _COLUMNS: Final = (
     "response_id", "created_at", "reason", "intent", "channel", "phase", "stage", "rule_id", "action",
@@ -27,6 +28,11 @@ INSERT_REVIEW: Final = (
 )
 
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM guardrail_reviews"
+
+_WORDS: Final = (
+    "SELECT response_id, user_text, assistant_text FROM turns"
+    " WHERE created_at >= :since AND response_id > :after ORDER BY response_id LIMIT :limit"
+)
 
 _LABEL: Final = (
     "UPDATE guardrail_reviews SET label = :label, note = :note, labelled_by = :labelled_by,"
@@ -83,6 +89,11 @@ class SqlGuardrailReviews:
         if not rows:
             raise NotFoundError(f"response {response_id!r} is not in the review queue")
         return _decoded(rows[0])
+
+    async def words(self, since: datetime, *, limit: int, after: str = "") -> tuple[AnswerWords, ...]:
+        """Return the words of stored answers."""
+        rows = await self._database.read(_WORDS, {"since": timestamp(since), "limit": limit, "after": after})
+        return tuple(AnswerWords(response_id=row[0], question=row[1], text=row[2]) for row in rows)
 
     async def label(self, labelling: Labelling) -> None:
         """Set the label."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +11,13 @@ import numpy as np
 from mangaassist.control.evaluation.guardrail_data import read_rows
 from mangaassist.control.evaluation.guardrail_figures import binary_figures, latency_figures
 from mangaassist.domain.errors import InvalidRequestError
+from mangaassist.domain.grounding_examples import GroundingRow
 
 Score = Callable[[str, str], float]
 """Takes a context and a response; returns how likely the response is not grounded."""
 
 Progress = Callable[[str, int, int], None]
 REPORTED_EVERY = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroundingRow:
-    """A response, what it should rest on, and whether it departs from that."""
-
-    context: str
-    response: str
-    is_hallucinated: bool
-    source: str
 
 
 def read_grounding(path: Path) -> list[GroundingRow]:

@@ -10,8 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mangaassist.control.evaluation.guardrail_grounding import GroundingRow
-from mangaassist.control.evaluation.intents import auroc
+from mangaassist.domain.grounding_examples import GroundingRow
 from mangaassist.serving.guardrails.claims.grounding_model import GroundingModel, inputs_of
 from mangaassist.serving.guardrails.claims.support import FEATURES, SupportReader
 
@@ -31,10 +30,10 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundingTraining:
-    """The model's document, and what its like reached on contexts it had not seen, by kind of source."""
+    """The model's document, and the score of every row by a model that had not seen its context."""
 
     document: Mapping[str, object]
-    held_out_auroc: Mapping[str, float | None]
+    held_out_scores: tuple[float, ...]
 
 
 def train_grounding(
@@ -47,7 +46,7 @@ def train_grounding(
             progress("reading", done, len(rows))
         inputs[done] = inputs_of(reader.features(row.response, reader.sources([("context", row.context)])))
     truth = np.array([row.is_hallucinated for row in rows])
-    kinds = np.array([row.source.partition("-")[0] for row in rows])
+    kinds = np.array([family_of(row) for row in rows])
     weights = np.where(np.isin(kinds, SHORT_ANSWER_SOURCES), SHORT_ANSWER_WEIGHT, 1.0)
     folds = np.array([_fold_of(row.context) for row in rows])
     scores = np.zeros(len(rows))
@@ -58,20 +57,18 @@ def train_grounding(
             continue
         model = GroundingModel.from_document(_fitted(inputs[inside], truth[inside], weights[inside]))
         scores[~inside] = [model.score_inputs(row) for row in inputs[~inside].tolist()]
-    held_out = {
-        kind: auroc(scores[(kinds == kind) & truth].tolist(), scores[(kinds == kind) & ~truth].tolist())
-        for kind in sorted(set(kinds.tolist()))
-    }
-    provenance = {
-        "rows": len(rows),
-        "by_source": {kind: int((kinds == kind).sum()) for kind in held_out},
-        "dataset_hash": _hash_of(rows),
-        "held_out_auroc": {
-            kind: None if value is None else round(value, 4) for kind, value in held_out.items()
-        },
-    }
-    document = {**_fitted(inputs, truth, weights), "provenance": provenance}
-    return GroundingTraining(document=document, held_out_auroc=held_out)
+    return GroundingTraining(document=_fitted(inputs, truth, weights), held_out_scores=tuple(scores.tolist()))
+
+
+def dataset_hash(rows: Sequence[GroundingRow]) -> str:
+    """Return the hash that names a set of rows in a model's provenance."""
+    content = [(row.context, row.response, row.is_hallucinated) for row in rows]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
+
+
+def family_of(row: GroundingRow) -> str:
+    """Return the kind of source: `summedits` of `summedits-sales_email`."""
+    return row.source.partition("-")[0]
 
 
 def _fitted(inputs: Matrix, truth: NDArray[np.bool_], weights: Matrix) -> dict[str, object]:
@@ -93,8 +90,3 @@ def _fitted(inputs: Matrix, truth: NDArray[np.bool_], weights: Matrix) -> dict[s
 
 def _fold_of(context: str) -> int:
     return int.from_bytes(hashlib.sha256(context.encode()).digest()[:4], "big") % FOLDS
-
-
-def _hash_of(rows: Sequence[GroundingRow]) -> str:
-    content = [(row.context, row.response, row.is_hallucinated) for row in rows]
-    return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]

@@ -68,6 +68,11 @@ class GuardrailPipeline:
         """The ruleset itself."""
         return self._ruleset
 
+    @property
+    def stages(self) -> tuple[GuardrailStage, ...]:
+        """The stages that are on, in order."""
+        return self._stages
+
     def stream_guard(self, context: GuardrailContext) -> StreamGuard:
         """Return a fresh guard for one streamed answer."""
         replacement = self._stream_replacement(context) if self._stream_replacement else None

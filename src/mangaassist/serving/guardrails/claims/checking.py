@@ -114,6 +114,7 @@ class ClaimChecker:
     def __init__(self, catalog: Catalog) -> None:
         self._reader = KnowledgeReader(catalog)
         self._titles = TitleIndex(catalog)
+        self._titles.find("")  # built now, not during the first request
         self._last: tuple[str, GuardrailContext, tuple[ClaimCheck, ...]] | None = None
 
     def check(self, text: str, context: GuardrailContext) -> tuple[ClaimCheck, ...]:
