@@ -35,6 +35,9 @@ def evaluate(
             " takes minutes."
         ),
     ] = False,
+    disguises: Annotated[
+        bool, typer.Option(help="injection: add the recall under base64, leet, homoglyphs and so on.")
+    ] = False,
     encoder: Annotated[
         bool, typer.Option(help="injection: use the sentence encoder where it is cached.")
     ] = True,
@@ -55,12 +58,15 @@ def evaluate(
             progress=bar.report,
             use_encoder=encoder,
             leave_one_source_out=leave_one_source_out,
+            disguises=disguises,
         )
         document = evaluate_guardrails(kind, request)
     if as_json:
         print(json.dumps({"kind": kind, "file": file.name, **document}, ensure_ascii=False))
     else:
         show_figures(document, title=f"{kind}: {file.name}")
+        if "by_disguise" in document:
+            show_figures({"by_source": document["by_disguise"]}, title="attacks in disguise")
 
 
 @app.command(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mangaassist.control.evaluation.disguises import DISGUISES
 from mangaassist.control.evaluation.guardrail_data import read_rows
 from mangaassist.control.evaluation.guardrail_figures import binary_figures, latency_figures
 from mangaassist.domain.errors import InvalidRequestError
@@ -85,3 +86,36 @@ def report(
     if seconds is not None:
         overall |= latency_figures(seconds)
     return {"overall": overall, "by_source": by_source}
+
+
+async def recall_by_disguise(
+    rows: Sequence[LabelledText],
+    scores: Sequence[float],
+    score: Score,
+    *,
+    threshold: float,
+    longest: int,
+    progress: Progress,
+) -> dict[str, dict[str, float]]:
+    """Return recall and what is lost under each disguise, over the attacks of at most `longest` characters.
+
+    Longer ones would measure how much of a text the decoders read, not whether they understand it.
+    """
+    attacks = [
+        (row.text, value)
+        for row, value in zip(rows, scores, strict=True)
+        if row.is_attack and len(row.text) <= longest
+    ]
+    if not attacks:
+        return {}
+    plain = sum(value >= threshold for _, value in attacks) / len(attacks)
+    found = {"none": {"recall": plain, "recall_lost": 0.0, "count": float(len(attacks))}}
+    for name, disguise in DISGUISES.items():
+        hits = 0
+        for done, (text, _) in enumerate(attacks):
+            if done % REPORTED_EVERY == 0:
+                progress(f"disguise {name}", done, len(attacks))
+            hits += await score(disguise(text)) >= threshold
+        recall = hits / len(attacks)
+        found[name] = {"recall": recall, "recall_lost": plain - recall, "count": float(len(attacks))}
+    return found
