@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -423,11 +424,9 @@ def _number(text: str) -> float:
 
 
 def _finite(value: Any) -> Any:
-    """Return a document with null in the place of infinities, which JSON does not have."""
+    """Return a document with null in the place of what JSON has no number for."""
     if isinstance(value, dict):
         return {name: _finite(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(member) for member in value]
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
