@@ -97,7 +97,8 @@ def gather_material(
     """
     own = expand_families(families / "attacks.yaml", is_attack=True, seed=seed)
     own += expand_families(families / "benign.yaml", is_attack=False, seed=seed)
-    distinct = list(dict.fromkeys(utterances))
+    attacks = {text.casefold() for text in _read_yaml(families / "benign.yaml").get("not_benign", ())}
+    distinct = [text for text in dict.fromkeys(utterances) if text.casefold() not in attacks]
     held_out = tuple(text for text in distinct if is_held_out(text))
     shown = [text for text in distinct if not is_held_out(text)]
     Random(seed).shuffle(shown)
