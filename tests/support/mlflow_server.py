@@ -47,6 +47,13 @@ class MlflowServer:
             self._process.wait(30)
             self._process = None
 
+    def kill(self) -> None:
+        """End it as a power cut would end its process."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(30)
+        self._process = None
+
     def _healthy(self) -> bool:
         try:
             return httpx.get(f"{self.url}/health", timeout=2).status_code == 200

@@ -21,7 +21,7 @@ from mangaassist.domain.chat import (
     ChatRequest,
 )
 from mangaassist.domain.dialogue import Reading
-from mangaassist.domain.errors import DependencyError, InvalidRequestError, MangaAssistError
+from mangaassist.domain.errors import DependencyError, InvalidRequestError
 from mangaassist.domain.grounding import AnswerFacts
 from mangaassist.domain.intents import Intent, IntentDecision
 from mangaassist.ports.answer_cache import AnswerCache
@@ -127,10 +127,11 @@ class ChatPipeline:
                 async for event in self._steps(exchange):
                     yield event
                 answer = answer_of(exchange)
-        except (MangaAssistError, asyncio.CancelledError, GeneratorExit) as error:
-            exchange.outcome = (
-                "abandoned" if not isinstance(error, MangaAssistError) else type(error).__name__
-            )
+        except (asyncio.CancelledError, GeneratorExit):
+            exchange.outcome = "abandoned"
+            raise
+        except Exception as error:  # the boundary of the trace: it says what ended the request
+            exchange.outcome = type(error).__name__
             raise
         finally:
             try:
