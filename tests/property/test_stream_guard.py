@@ -21,10 +21,11 @@ PIECES = ["Ama", "zon", "MANGA", "dex", " ", ".", "a", "n", "an ", "é", "barnes
 ALPHABET = st.sampled_from([*NAMES, *PIECES])
 PLANTED = [
     "amazon", "Barnes & Noble", "mangadex", "mia.k@example.co.uk", "+1 (555) 010-4477", "555-010-4477",
-    "4111 1111 1111 1111", "123-45-6789", "10.0.0.12", "https://evil.example/x?y=1", "2001:db8::ff00:42:8329",
+    "4111 1111 1111 1111", "123-45-6789", "10.0.0.12", "https://evil.example/x?y=1", "1Z999AA10123456784",
     "GB29 NWBK 6016 1331 9268 19", "114-5550101-2000001", "978-1-4215-8269-6", "1421582694", "B0C1234567",
-    "1Z999AA10123456784", "$1,299.00", "Vol. 12", "3 volumes", "call me", "my card is", "order", "tracking",
-    " ", ". ", ", ", "-", "x", "1", "55", "@", ".com", "é", "漫画", "\n", "(", ")",
+    "2001:db8::ff00:42:8329", "42 Old Mill Road", "Street", "12 Of The ", "$1,299.00", "Vol. 12", "3 volumes",
+    "call me", "my card is", "order", "tracking", " ", ". ", ", ", "-", "x", "1", "55", "@", ".com", "é", "漫画",
+    "\n", "(", ")",
 ]  # fmt: skip
 
 

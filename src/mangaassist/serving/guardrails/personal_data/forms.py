@@ -40,6 +40,11 @@ _PARCEL = (
     r"\b1Z ?[0-9A-Z]{3} ?[0-9A-Z]{3} ?[0-9A-Z]{2} ?[0-9A-Z]{4} ?[0-9A-Z]{4}\b"
     r"|\b[A-Z]{2} ?\d{3} ?\d{3} ?\d{3} ?[A-Z]{2}\b|\bTBA\d{9,15}\b|\bJD\d{16,18}\b"
 )
+_STREET_ADDRESS = (
+    r"\b\d{1,5} (?:(?:[A-Z][A-Za-z'’.-]{0,24}|\d{1,3}(?:st|nd|rd|th)) ){1,3}"
+    r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Terrace|Square)\b"
+    r"(?:,? (?:Apt|Apartment|Suite|Unit)\.? ?#?\d{1,5}\b)?"
+)
 _MASKED_CARD = r"\b\d{4}[ -]?[*xX•]{2,12}(?:[ -]?[*xX•]{4}){0,2}[ -]?\d{4}\b"
 _MASKED_SSN = r"(?:XXX|xxx|\*\*\*)-(?:XX|xx|\*\*)-\d{4}\b"
 
@@ -56,6 +61,7 @@ def fixed_form_rules() -> tuple[ScanRule, ...]:
         ScanRule(id="number", pattern=NUMBER_RUN, judge=judge_number),
         ScanRule(id="short_ip", pattern=r"\b\d{1,3}(?:\.\d{1,3}){3,7}\b", judge=judge_number),
         ScanRule(id="ip", pattern=_IPV6, judge=_judge_ipv6),
+        ScanRule(id="address", pattern=_STREET_ADDRESS),
         ScanRule(id="card", pattern=_MASKED_CARD),
         ScanRule(id="ssn", pattern=_MASKED_SSN),
     )
