@@ -93,6 +93,7 @@ def test_a_sharp_posterior_beside_a_wide_one_is_integrated_rightly(n_control: in
     assert (result.low, result.high) == pytest.approx(tuple(expected), abs=1e-4)
 
 
+@settings(max_examples=25)
 @given(st.floats(-3, 3), st.floats(0.05, 2))
 def test_a_flat_prior_on_an_effect_gives_the_two_normal_posteriors(effect: float, error: float) -> None:
     closed = compare_effect(effect, error)

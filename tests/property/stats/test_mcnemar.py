@@ -121,6 +121,7 @@ FEW = st.tuples(st.integers(1, 400), st.integers(0, 8), st.integers(0, 8)).map(
 )
 
 
+@settings(max_examples=40)
 @given(FEW, st.floats(0.01, 0.2))
 def test_the_exact_bound_is_the_margin_at_which_the_exact_test_turns(
     pairs: PairedCounts, null: float

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tea_tasting
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -72,6 +72,7 @@ def test_relative_differences_do_not_depend_on_the_unit(
     )
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 1_000))
 def test_effects_agree_with_tea_tasting(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -47,6 +47,7 @@ def test_the_number_of_missing_values_is_just_enough(n: int, q: float) -> None:
     refused(quantile_ranks(needed - 1, q))
 
 
+@settings(max_examples=25)
 @given(st.lists(st.floats(0.001, 1000), min_size=80, max_size=200), st.sampled_from([0.25, 0.5, 0.95]))
 def test_a_monotone_change_of_scale_carries_the_interval_along(values: list[float], q: float) -> None:
     plain = computed(quantile_interval(values, q))
@@ -56,6 +57,7 @@ def test_a_monotone_change_of_scale_carries_the_interval_along(values: list[floa
     )
 
 
+@settings(max_examples=25)
 @given(st.lists(st.floats(-100, 100), min_size=80, max_size=200))
 def test_one_sided_bounds_are_the_ends_of_the_wider_interval(values: list[float]) -> None:
     both = computed(quantile_interval(values, 0.9, confidence=0.9))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import statsmodels.api as sm
 import tea_tasting
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mangaassist.stats.means import mean_interval
@@ -35,6 +35,7 @@ def units(rows: list[tuple[float, float]]) -> PairMoments:
     return PairMoments.of(y, x)
 
 
+@settings(max_examples=25)
 @given(SEEDS)
 def test_the_difference_of_ratios_is_that_of_tea_tasting(seed: int) -> None:
     generator = np.random.default_rng(seed)
