@@ -134,10 +134,13 @@ def test_rules_without_names_hold_nothing_back() -> None:
     assert guard.feed("anything@example.com") == "anything@example.com"
 
 
-def test_the_longest_hold_is_the_longest_bounded_match() -> None:
-    rules = StreamRules((), (ScanRule(id="code", pattern=r"\b[a-z]{3}-\d{4}\b"),))
-    assert rules.longest == 8
+@pytest.mark.parametrize(
+    ("pattern", "longest"), [(r"\b[a-z]{3,90}-\d{4}\b", 95), (r"\b[a-z]{3}-\d{4}\b", 8), (r"é{1,40}x", 41)]
+)
+def test_the_longest_hold_is_the_longest_bounded_match(pattern: str, longest: int) -> None:
+    rules = StreamRules((), (ScanRule(id="code", pattern=pattern),))
+    assert rules.longest == longest
     guard = StreamGuard(rules)
-    for character in "abc-1234 and abc-12345 and abc-":
+    for character in "abc-1234 and abc-12345 and " + "a" * 300 + "-1234 abc-" + "é" * 90 + "x":
         guard.feed(character)
         assert guard.held_chars <= rules.longest

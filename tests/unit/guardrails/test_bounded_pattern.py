@@ -39,7 +39,9 @@ def test_the_closure_matches_every_beginning_of_a_match_and_nothing_else(pattern
         assert len(text) <= parsed.longest
         assert re2.compile(parsed.loose).fullmatch(text)
         assert re2.compile(pattern).fullmatch(text)
+        loose = re2.compile(parsed.loose_closure)
         assert all(closure.fullmatch(text[:end]) for end in range(len(text) + 1))
+        assert all(loose.fullmatch(text[:end]) for end in range(len(text) + 1))
     elif closure.fullmatch(text):
         assert len(text) <= parsed.longest
 

@@ -21,13 +21,14 @@ _BOUNDARIES = "bB"
 class BoundedPattern:
     """A pattern in RE2 syntax, its prefix closure, and the characters that its longest match has.
 
-    `loose` is the pattern without upper bounds: it matches more, and an automaton finds it many times
-    faster because it need not count.
+    `loose` and `loose_closure` are both without upper bounds: they match more, and an automaton finds
+    them many times faster because it need not count.
     """
 
     source: str
     closure: str
     loose: str
+    loose_closure: str
     longest: int
 
 
@@ -73,6 +74,7 @@ class _Reader:
             source="(?:" + "|".join(option.source for option in options) + ")",
             closure="(?:" + "|".join(option.closure for option in options) + ")",
             loose="(?:" + "|".join(option.loose for option in options) + ")",
+            loose_closure="(?:" + "|".join(option.loose_closure for option in options) + ")",
             longest=max(option.longest for option in options),
         )
 
@@ -80,14 +82,20 @@ class _Reader:
         items: list[BoundedPattern] = []
         while self.rest and self.rest[0] not in "|)":
             items.append(self._repeated(self._element()))
-        closure = ""
+        closure = loose_closure = ""
         for item in reversed(items):
             # P(a b...) = P(a) | a P(b...); a's own closure holds a, so the empty P(b...) needs no case
             closure = f"(?:{item.closure}|{item.source}{closure})" if closure else item.closure
+            loose_closure = (
+                f"(?:{item.loose_closure}|{item.loose}{loose_closure})"
+                if loose_closure
+                else item.loose_closure
+            )
         return BoundedPattern(
             source="".join(item.source for item in items),
             closure=closure,
             loose="".join(item.loose for item in items),
+            loose_closure=loose_closure,
             longest=sum(item.longest for item in items),
         )
 
@@ -125,6 +133,7 @@ class _Reader:
             source=f"(?{flags}:{inner.source})",
             closure=f"(?{flags}:{inner.closure})",
             loose=f"(?{flags}:{inner.loose})",
+            loose_closure=f"(?{flags}:{inner.loose_closure})",
             longest=inner.longest,
         )
 
@@ -132,7 +141,10 @@ class _Reader:
         kind = self.rest[1:2]
         if kind in _BOUNDARIES and kind:
             self.rest = self.rest[2:]
-            return BoundedPattern(source=f"\\{kind}", closure="(?:)", loose=f"\\{kind}", longest=0)
+            boundary = f"\\{kind}"
+            return BoundedPattern(
+                source=boundary, closure="(?:)", loose=boundary, loose_closure="(?:)", longest=0
+            )
         if not kind or kind in _ANCHORS or kind.isdigit():
             self.refuse(f"uses {self.rest[:2]!r}; anchors, quotes and back-references are not allowed")
         braced = self.rest[2:3] == "{" and kind in "pPx"
@@ -155,7 +167,8 @@ class _Reader:
     def _single(self, length: int) -> BoundedPattern:
         """Return the element that takes one character, written in `length` characters of the pattern."""
         source, self.rest = self.rest[:length], self.rest[length:]
-        return BoundedPattern(source=source, closure=f"{source}?", loose=source, longest=1)
+        closure = f"{source}?"
+        return BoundedPattern(source=source, closure=closure, loose=source, loose_closure=closure, longest=1)
 
     def _repeated(self, item: BoundedPattern) -> BoundedPattern:
         if not self.rest or self.rest[0] not in "*+?{":
@@ -172,6 +185,7 @@ class _Reader:
             source=f"(?:{unit}{{{low},{high}}})",
             closure=closure,
             loose=f"(?:{loose}{{{low},}})" if high > 1 else f"(?:{loose}{{{low},{high}}})",
+            loose_closure=f"(?:{loose}*{item.loose_closure})" if high > 1 else item.loose_closure,
             longest=item.longest * high,
         )
 

@@ -21,6 +21,7 @@ CONTEXT_CHARS = 40
 """How much of the text before a match a judge may see."""
 
 _MEMORY_BYTES = 64 << 20
+_COUNTED_FROM_BYTES = 64
 _NOTHING = r"[^\x{0}-\x{10ffff}]"
 
 
@@ -72,7 +73,7 @@ class ScanRules:
     Raises `ConfigurationError` for a rule that could make a stream be held back without bound.
     """
 
-    __slots__ = ("_each", "_exact", "_loose", "closure", "longest", "rules")
+    __slots__ = ("_closure", "_each", "_exact", "_loose", "_loose_closure", "longest", "rules")
 
     def __init__(self, rules: Sequence[ScanRule]) -> None:
         self.rules = tuple(rules)
@@ -82,7 +83,10 @@ class ScanRules:
         # an empty set of rules finds nothing and holds nothing back
         self._exact = _compiled(_any_of([pattern.source for pattern in parsed]))
         self._loose = _compiled(_any_of([pattern.loose for pattern in parsed]))
-        self.closure = _compiled(_any_of([*(pattern.closure for pattern in parsed), ""]) + r"\z")
+        closures = [pattern.closure for pattern in parsed]
+        self._closure = _compiled(_any_of([*closures, ""]) + r"\z")
+        closures = [pattern.loose_closure for pattern in parsed]
+        self._loose_closure = _compiled(_any_of([*closures, ""]) + r"\z")
 
     def scan(self, text: str) -> Iterator[Hit]:
         """Yield what counts, in order."""
@@ -102,6 +106,17 @@ class ScanRules:
             position = start + (
                 judgement.consumed if ascii_only else len(matched[: judgement.consumed].encode())
             )
+
+    def undecided_from(self, data: bytes, position: int) -> int:
+        """Return the byte offset behind which `data` may be the beginning of a match.
+
+        As long as that is little, without counting: what is held back a character too long is decided a
+        character later, as the same.
+        """
+        start: int = self._loose_closure.search(data, position).start()
+        if len(data) - start > min(_COUNTED_FROM_BYTES, self.longest):
+            start = self._closure.search(data, position).start()
+        return start
 
     def leftmost(self, data: bytes, position: int) -> tuple[int, int] | None:
         """Return where the first, longest match at or behind a byte offset begins and ends."""

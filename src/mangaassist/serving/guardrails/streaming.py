@@ -72,7 +72,7 @@ class StreamGuard:
         while True:
             lead = _boundary_byte(self._before)
             data = lead + self._held
-            undecided: int = len(data) if final else rules.closure.search(data, len(lead)).start()
+            undecided = len(data) if final else rules.undecided_from(data, len(lead))
             if undecided == len(lead):
                 return "".join(out)
             match = rules.leftmost(data, len(lead))
