@@ -126,7 +126,8 @@ def test_a_file_is_analysed_as_asked(tmp_path: Path) -> None:
     found = run(
         "analyze", "--observations", str(observations(tmp_path / "mine.csv")), "--primary", "liked:0.02",
         "--guardrail", "errors:0.01", "--lower", "errors",
-        "--guardrail", "seconds:0.02", "--lower", "seconds", "--quantile", "seconds:0.9", "--planned-units", "2000",
+        "--guardrail", "seconds:0.02", "--lower", "seconds",
+        "--quantile", "seconds:0.9", "--planned-units", "2000",
     )  # fmt: skip
 
     assert found["decision"] == "REVIEW"

@@ -87,6 +87,13 @@ class Metric:
     quantile: float = 0.95
     absent: float | None = None
 
+    @property
+    def label(self) -> str:
+        """What its values are, for people: those of a quantile are shares above control's."""
+        return (
+            f"{self.name} above control's p{self.quantile * 100:g}" if self.kind == "quantile" else self.name
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:

@@ -119,21 +119,21 @@ def _good_enough(main: MetricEffect, policy: AnalysisPolicy, cost: CostDelta | N
     """Whether the primary metric, perhaps with the cost, speaks for the treatment."""
     loss, allowed = main.expected_loss, policy.largest_loss_ratio * _scale(main)
     if main.benefit_shown and (loss is None or loss <= allowed):
-        return True, f"{main.metric.name} is better: {_effect(main)}"
+        return True, f"{main.metric.label} is better: {_effect(main)}"
     cheaper = cost is not None and cost.high < 0.0
     if main.margin > 0.0 and main.within_margin and cheaper:
         return True, (
-            f"{main.metric.name} is not worse by more than {main.margin:.4g}, and it is cheaper:"
+            f"{main.metric.label} is not worse by more than {main.margin:.4g}, and it is cheaper:"
             f" {_effect(main)}"
         )
     if main.benefit_shown:
-        return False, f"{main.metric.name} is better, but its expected loss {loss:.2g} exceeds {allowed:.2g}"
+        return False, f"{main.metric.label} is better, but its expected loss {loss:.2g} exceeds {allowed:.2g}"
     needed = (
         f"; about {main.units_needed:,} more units would settle an effect of this size"
         if main.units_needed
         else ""
     )
-    return False, f"{main.metric.name} is undecided: {_effect(main)}{needed}"
+    return False, f"{main.metric.label} is undecided: {_effect(main)}{needed}"
 
 
 def _open(metric: Metric, effect: MetricEffect | CannotCompute) -> str | None:
@@ -143,7 +143,7 @@ def _open(metric: Metric, effect: MetricEffect | CannotCompute) -> str | None:
     if effect.within_margin:
         return None
     return (
-        f"guardrail {metric.name} may still be worse by {max(0.0, -effect.benefit_low):.4g},"
+        f"guardrail {metric.label} may still be worse by {max(0.0, -effect.benefit_low):.4g},"
         f" more than its margin {effect.margin:.4g}: {_effect(effect)}"
     )
 
@@ -161,7 +161,7 @@ def _scale(effect: MetricEffect) -> float:
 
 
 def _harm(effect: MetricEffect) -> str:
-    return f"{effect.metric.name} is worse, at level {effect.harm_alpha:g}: {_effect(effect)}"
+    return f"{effect.metric.label} is worse, at level {effect.harm_alpha:g}: {_effect(effect)}"
 
 
 def _effect(effect: MetricEffect) -> str:

@@ -63,7 +63,7 @@ def _over_time(axes: Axes, *, known: Sequence[tuple[Moment, MetricEffect]]) -> N
     axes.axhline(0.0, color=GREY, linewidth=1)
     metric = known[0][1].metric
     axes.set(
-        ylabel=f"difference in {metric.name}",
+        ylabel=f"difference in {metric.label}",
         title=f"valid at every look ({tests[-1].confidence:.0%}); {metric.better} is better",
     )
     axes.tick_params(axis="x", rotation=30)
@@ -84,7 +84,7 @@ def _posterior(axes: Axes, *, effect: MetricEffect) -> None:
     for end in (posterior.low, posterior.high):
         axes.axvline(end, color=BLUE, linewidth=1, linestyle=":")
     axes.set(
-        xlabel=f"difference in {effect.metric.name}",
+        xlabel=f"difference in {effect.metric.label}",
         title=f"P(better) = {effect.chance_better:.1%};"
         f" dotted: {posterior.credibility:.0%} credible interval",
     )

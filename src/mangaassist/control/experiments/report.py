@@ -11,10 +11,11 @@ from mangaassist.control.experiments.effects import MetricEffect
 from mangaassist.stats.outcome import CannotCompute
 
 _STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}"
     "td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}"
+    "td{white-space:nowrap}td:first-child,th:first-child{text-align:left}.wide{overflow-x:auto}"
+    "svg{max-width:100%;height:auto}"
 )
 
 
@@ -140,7 +141,7 @@ def _metrics(arm: ArmAnalysis) -> Section:
         p_value = effect.test.p_value if effect.adjusted_p is None else effect.adjusted_p
         rows.append(
             (
-                name,
+                effect.metric.label,
                 effect.metric.role,
                 _number(effect.control),
                 _number(effect.treatment),
@@ -186,7 +187,7 @@ def _segments(arm: ArmAnalysis) -> Section:
         rows.append(
             (
                 one.segment or "(none)",
-                one.metric,
+                effect.metric.label,
                 _number(effect.control),
                 _number(effect.treatment),
                 f"{_signed(effect.test.low)} to {_signed(effect.test.high)}",
@@ -308,7 +309,8 @@ def _html_table(table: Sequence[Sequence[str]]) -> str:
         return (f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
 
     body = "".join(f"<tr>{''.join(cells(row, 'td'))}</tr>" for row in rows)
-    return f"<table><thead><tr>{''.join(cells(head, 'th'))}</tr></thead><tbody>{body}</tbody></table>"
+    head_row = f"<thead><tr>{''.join(cells(head, 'th'))}</tr></thead>"
+    return f'<div class="wide"><table>{head_row}<tbody>{body}</tbody></table></div>'
 
 
 def _number(value: float) -> str:
