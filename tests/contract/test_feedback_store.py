@@ -41,6 +41,22 @@ async def test_the_same_value_again_changes_nothing(stores: Stores) -> None:
     assert await stores.feedback.of_response("res_1") == (first,)
 
 
+async def test_disliked_are_those_with_a_thumbs_down_or_an_escalation(stores: Stores) -> None:
+    for name in ("res_2", "res_3", "res_4"):
+        await stores.sessions.append(make_write(name))
+    await stores.feedback.add(make_feedback("res_1"), owner="visitor:1")
+    await stores.feedback.add(
+        make_feedback("res_2", feedback_id="fb_2", feedback="thumbs_up"), owner="visitor:1"
+    )
+    await stores.feedback.add(
+        make_feedback("res_3", feedback_id="fb_3", feedback="escalation"), owner="visitor:1"
+    )
+
+    assert await stores.feedback.disliked(["res_1", "res_2", "res_3", "res_4"]) == {"res_1", "res_3"}
+    assert await stores.feedback.disliked(["res_2"]) == frozenset()
+    assert await stores.feedback.disliked([]) == frozenset()
+
+
 @pytest.mark.parametrize(("response_id", "owner"), [("res_2", "visitor:1"), ("res_1", "visitor:2")])
 async def test_only_ones_own_responses_take_feedback(stores: Stores, response_id: str, owner: str) -> None:
     with pytest.raises(NotFoundError):

@@ -7,13 +7,14 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 
 from mangaassist.adapters.embedded.prompt_files import load_prompts
 from mangaassist.bootstrap.container import Container, open_container
-from mangaassist.bootstrap.guardrail_models import load_guardrail_models
-from mangaassist.bootstrap.guardrails import build_guardrails, load_ruleset
+from mangaassist.bootstrap.guardrail_models import GuardrailModels, load_guardrail_models
+from mangaassist.bootstrap.guardrails import build_guardrails
 from mangaassist.bootstrap.lineage import build_replayer, contents_of
 from mangaassist.bootstrap.settings import Settings, load_settings
 from mangaassist.control.lineage.capsules import RecordedAnswer, recorded_answer
@@ -170,7 +171,7 @@ def with_other_prompt(parts: PipelineParts, prompt_version: str, random: Random)
 
 def with_other_rule(parts: PipelineParts, container: Container, random: Random) -> PipelineParts:
     """Return the parts with a threshold moved or a harmless rule added in one stage of the ruleset."""
-    ruleset = load_ruleset(PACK / "guardrails" / "ruleset.yaml")
+    ruleset = parts.guardrails.ruleset
     name = random.choice(sorted(ruleset.stages))
     policy = ruleset.stages[name]
     if random.random() < 0.5:
@@ -182,9 +183,16 @@ def with_other_rule(parts: PipelineParts, container: Container, random: Random) 
         changed = policy.model_copy(update={"rules": (*policy.rules, rule)})
     if changed == policy:
         changed = policy.model_copy(update={"threshold": policy.threshold / 2})
-    other = _checked(ruleset.model_copy(update={"stages": {**ruleset.stages, name: changed}}))
+    other = ruleset.model_copy(update={"stages": {**ruleset.stages, name: changed}})
+    return with_ruleset(parts, other, container)
+
+
+def with_ruleset(parts: PipelineParts, ruleset: Ruleset, container: Container) -> PipelineParts:
+    """Return the parts under another ruleset."""
     pipeline = build_guardrails(
-        other, catalog=container.store.catalog, models=load_guardrail_models(PACK / "guardrails")
+        parse_ruleset(ruleset.model_dump(mode="json")),
+        catalog=container.store.catalog,
+        models=_guardrail_models(),
     )
     bundle = replace(parts.bundle, guardrail_ruleset_version=pipeline.version)
     return replace(parts, guardrails=pipeline, bundle=bundle)
@@ -208,5 +216,6 @@ def with_other_chunk(chunk_id: str, random: Random) -> Callable[[Chunk], Chunk |
     return change
 
 
-def _checked(ruleset: Ruleset) -> Ruleset:
-    return parse_ruleset(ruleset.model_dump(mode="json"))
+@cache
+def _guardrail_models() -> GuardrailModels:
+    return load_guardrail_models(PACK / "guardrails")

@@ -68,6 +68,10 @@ class InMemoryFeedbackStore:
         self._events[event.response_id, event.feedback] = event
         return "stored"
 
+    async def disliked(self, response_ids: Sequence[str]) -> frozenset[str]:
+        bad = {of for (of, value) in self._events if value in ("thumbs_down", "escalation")}
+        return frozenset(bad & set(response_ids))
+
     async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:
         events = [event for (of, _), event in self._events.items() if of == response_id]
         return tuple(sorted(events, key=lambda event: (event.timestamp, event.feedback_id)))

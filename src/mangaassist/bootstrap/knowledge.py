@@ -69,6 +69,10 @@ class Knowledge:
         """Return what the served generation holds of these ids; unknown ones are left out."""
         return self._index.get(chunk_ids)
 
+    def search(self, text: str, *, limit: int) -> list[str]:
+        """Return the chunk ids that a plain search of the served generation gives, best first."""
+        return [hit.chunk_id for hit in self._index.lexical(text, limit=limit)]
+
     def refresh(self) -> bool:
         """Look for a new generation and for an encoder that has arrived; tell whether anything changed."""
         if self.embedder is None:

@@ -10,6 +10,7 @@ import typer
 from mangaassist.cli import (
     ask,
     bench,
+    diagnose,
     doctor,
     experiment,
     guardrail_tuning,
@@ -59,6 +60,7 @@ typer_app = typer.Typer(
 up.register(typer_app)
 ask.register(typer_app)
 doctor.register(typer_app)
+diagnose.register(typer_app)
 lineage.register(typer_app)
 replay.register(typer_app)
 records.register(typer_app)

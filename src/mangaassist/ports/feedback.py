@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from mangaassist.domain.feedback import FeedbackEvent
@@ -17,6 +18,10 @@ class FeedbackStore(Protocol):
 
     async def add(self, event: FeedbackEvent, *, owner: str) -> Literal["stored", "repeated"]:
         """Store one event."""
+        ...
+
+    async def disliked(self, response_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the responses that got a thumbs-down or led to an escalation."""
         ...
 
     async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -22,6 +23,10 @@ class RedactedFeedback:
         if event.comment is not None:
             event = replace(event, comment=self._redactor.redact(event.comment, "feedback"))
         return await self._store.add(event, owner=owner)
+
+    async def disliked(self, response_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the responses that got a thumbs-down or led to an escalation."""
+        return await self._store.disliked(response_ids)
 
     async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:
         """Return the events of a response, oldest first."""

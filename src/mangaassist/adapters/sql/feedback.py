@@ -36,6 +36,9 @@ _OF_RESPONSE: Final = (
 )
 
 
+_PAGE: Final = 500
+
+
 class SqlFeedbackStore:
     """A `FeedbackStore` in the database; every stored event also enters the outbox as `feedback`."""
 
@@ -80,6 +83,20 @@ class SqlFeedbackStore:
                 outcome=outcome,
             )
         )
+
+    async def disliked(self, response_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the responses that got a thumbs-down or led to an escalation."""
+        found: set[str] = set()
+        for start in range(0, len(response_ids), _PAGE):
+            page = response_ids[start : start + _PAGE]
+            names = ", ".join(f":r{number}" for number in range(len(page)))
+            rows = await self._database.read(
+                "SELECT response_id FROM feedback WHERE feedback IN ('thumbs_down', 'escalation')"
+                f" AND response_id IN ({names})",
+                {f"r{number}": response_id for number, response_id in enumerate(page)},
+            )
+            found.update(row[0] for row in rows)
+        return frozenset(found)
 
     async def of_response(self, response_id: str) -> tuple[FeedbackEvent, ...]:
         """Return the events of a response, oldest first."""
