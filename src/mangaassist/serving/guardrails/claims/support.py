@@ -361,7 +361,10 @@ class _Measuring:
 
 
 def _share_new(found: Sequence[tuple[str, ...]], known: Sequence[frozenset[tuple[str, ...]]]) -> float:
-    return sum(not any(one in part for part in known) for one in found) / max(1, len(found))
+    new = set(found)
+    for part in known:
+        new = new - part
+    return sum(one in new for one in found) / max(1, len(found))
 
 
 def _closeness(count: int, unsupported_ratio: float) -> float:
