@@ -121,3 +121,65 @@ async def test_links_and_strangers_contacts_are_cut_out() -> None:
 async def test_a_correct_answer_passes_every_stage() -> None:
     verdict = await check("output", "Monster, Vol. 1 is $14.99, its id is 1421569068.")
     assert verdict.action == "allow"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://jpmanga.example@evil.com/x",
+        "https://jpmanga.example.evil.com",
+        "//evil.com/x",
+        "mangaread.xyz/chapter-1",
+        "https://jpm\u0430nga.example/",
+        "javascript:alert",
+        "https://evil.com\\@jpmanga.example",
+    ],
+)
+async def test_a_link_is_told_by_the_host_a_browser_goes_to(link: str) -> None:
+    verdict = await check("output", f"Read it here: {link} today.")
+    assert verdict.text == "Read it here: [link removed] today."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our pages are at https://jpmanga.example/help and www.jpmanga.example.",
+        "Monster.It is by Naoki Urasawa, e.g. for adults; Vol.1 is in print.",
+    ],
+)
+async def test_own_links_and_prose_stay(text: str) -> None:
+    verdict = await check("output", text)
+    assert next(result for result in verdict.results if result.stage == "url_validation").action == "allow"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("Monster, Vol. 1 costs $9.99.", "wrong_price"),
+        ("Monster, Vol. 1 has the id 1421569061.", "bad_check_digit"),
+        ("Volume 7 of Monster is $14.99.", "wrong_volume"),
+        ("Monster ended on March 3.", "unsupported_date"),
+        ("Monster takes 15% off.", "unsupported_percent"),
+        ("Order 114-1234567-7654321 is on its way.", "unknown_reference"),
+    ],
+)
+async def test_a_claim_against_the_facts_names_its_rule(text: str, rule: str) -> None:
+    verdict = await check("output", text)
+    assert verdict.action == "replace"
+    assert rule in {result.rule_id for result in verdict.results}
+
+
+async def test_an_answer_from_the_cache_is_held_against_the_catalogue() -> None:
+    cached = GuardrailContext(handler="cached", intent=Intent.PRODUCT_QUESTION)
+    verdict = await check("output", "Its id is 0306406152.", cached)
+    assert verdict.deciding_stage == "asin_validation"
+    assert (await check("output", "Orders leave by May 5.", cached)).action == "allow"
+
+
+async def test_every_stage_acts_from_its_threshold_on_and_not_below() -> None:
+    texts = ("Monster costs $9.99.", "See https://evil.example.", "", "Amazon has it.", "Fine.", "a" * 5_000)
+    for text in texts:
+        for phase in ("input", "output"):
+            for result in (await check(phase, text)).results:
+                if result.score is not None and result.threshold is not None:
+                    assert (result.action != "allow") == (result.score >= result.threshold), result

@@ -34,7 +34,7 @@ class UrlValidationStage:
 
     def __init__(self) -> None:
         self._link = re.compile(
-            r"(?i)(?:\b(?:[a-z][a-z0-9+.-]{1,15}:)?//[^\s<>\"'”)\]]+"
+            r"(?i)(?:(?:\b[a-z][a-z0-9+.-]{1,15}://|(?<!:)//(?=[^\s/]*\.))[^\s<>\"'”)\]]+"
             r"|\b(?:javascript|data|vbscript|file):[^\s<>\"'”)\]]+"
             r"|(?<![@\w.-])(?:[a-z0-9-]{1,63}\.){1,6}"
             rf"(?:(?:{_TOP_LEVEL})\b(?![\w@-])|(?:{_ALSO_WORDS})(?=/))"
