@@ -74,7 +74,10 @@ _WORD: Final = re.compile(r"[a-z]+")
 _LEET_WORD: Final = re.compile(r"[A-Za-z0-9@$!|+€]*[A-Za-z][A-Za-z0-9@$!|+€]*")
 _LEET: Final = str.maketrans("013457892@$!|+€", "oieastbgzasilte")
 _LEET_L: Final = str.maketrans("013457892@$!|+€", "oleastbgzaslite")
-_SPACED: Final = re.compile(r"(?<!\w)\w(?:([ \t.\-_*·/|,]{1,4})\w){4,}(?!\w)")
+_SPACED: Final = re.compile(r"(?<!\w)\w(?:[^\w\n]{1,5}\w){4,}(?!\w)")
+_NUMBER: Final = re.compile(r"\d*(?:1st|2nd|3rd|\dth)|\d+(?:x|k|am|pm|px|mm|cm|kg)?")
+_LEAST_LEET_SHARE: Final = 0.12
+"""Of a text's words, so many are written in leet, or it is not leet; three make it so anyway."""
 _LEET_MARKS: Final = frozenset("0134578@$!|+€")
 
 
@@ -150,10 +153,11 @@ def _leet(text: str, vocabulary: Vocabulary) -> list[Segment]:
     if _LEET_MARKS.isdisjoint(text):
         return []
     segments: list[Segment] = []
-    known = 0
+    known = words = 0
     for match in _LEET_WORD.finditer(text[:MOST_CHARS]):
         word = match.group().lower()
-        if word.isalpha() or len(word) < 2:
+        words += 1
+        if word.isalpha() or len(word) < 2 or _NUMBER.fullmatch(word):
             continue
         tail = len(word) - len(word.rstrip("!|+"))
         readings = [word.translate(_LEET), word.translate(_LEET_L)]
@@ -163,7 +167,7 @@ def _leet(text: str, vocabulary: Vocabulary) -> list[Segment]:
         chosen = plain or readings[0]
         if not word[0].isdigit() or plain is not None:
             segments.append(Segment(match.start(), match.start() + len(match.group()), chosen))
-    return segments if known else []
+    return segments if known >= min(3, max(1, _LEAST_LEET_SHARE * words)) else []
 
 
 def _spacing(text: str, vocabulary: Vocabulary) -> list[Segment]:

@@ -7,12 +7,17 @@ decoding are bounded.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mangaassist.serving.guardrails.injection.confusables import CONFUSABLES, INVISIBLE, TAGS
+from mangaassist.serving.guardrails.injection.confusables import (
+    CONFUSABLES,
+    INVISIBLE,
+    TAG_PATTERN,
+)
 from mangaassist.serving.guardrails.injection.decoding import Segment, Vocabulary, decoders
 
 MOST_VIEWS: Final = 12
@@ -107,27 +112,32 @@ def views_of(text: str, vocabulary: Vocabulary) -> list[View]:
 
 def _abnormal(text: str) -> Iterator[Segment]:
     """Yield the clusters (a character and what combines with it) that normalisation changes."""
-    start = 0
-    while start < len(text):
-        end = start + 1
-        while end < len(text) and _joins(text[end]):
-            end += 1
-        if end - start > 1 or not text[start].isascii():
-            cluster = text[start:end]
-            normal = unicodedata.normalize("NFKC", "".join(c for c in cluster if ord(c) not in INVISIBLE))
-            if normal != cluster:
-                yield Segment(start, end, normal)
-        start = end
+    if unicodedata.is_normalized("NFKC", text) and INVISIBLE.isdisjoint(text):
+        return
+    for run in _NON_ASCII_RUN.finditer(text):
+        start, limit = run.span()
+        while start < limit:
+            end = start + 1
+            while end < limit and _joins(text[end]):
+                end += 1
+            if end - start > 1 or not text[start].isascii():
+                cluster = text[start:end]
+                visible = "".join(character for character in cluster if character not in INVISIBLE)
+                normal = unicodedata.normalize("NFKC", visible)
+                if normal != cluster:
+                    yield Segment(start, end, normal)
+            start = end
 
 
 def _joins(character: str) -> bool:
     """Whether a character may compose with the one before it."""
     code = ord(character)
-    return code in INVISIBLE or (
+    return character in INVISIBLE or (
         code > 0x7F and (unicodedata.combining(character) != 0 or code in _JAMO or code in _LATE_JOINERS)
     )
 
 
+_NON_ASCII_RUN: Final = re.compile(r"[\x00-\x7f]?[^\x00-\x7f]+")
 _JAMO: Final = range(0x1160, 0x1200)
 _LATE_JOINERS: Final = frozenset(
     map(
@@ -141,12 +151,12 @@ _LATE_JOINERS: Final = frozenset(
 
 def _tag_view(text: str) -> View:
     """Return what is written in invisible tag characters."""
-    hidden = [(index, character) for index, character in enumerate(text) if ord(character) in TAGS]
+    hidden = [match.start() for match in TAG_PATTERN.finditer(text)]
     return View(
         "tags",
-        "".join(chr(ord(character) - 0xE0000) for _, character in hidden),
-        tuple(index for index, _ in hidden),
-        tuple(index + 1 for index, _ in hidden),
+        "".join(chr(ord(text[index]) - 0xE0000) for index in hidden),
+        tuple(hidden),
+        tuple(index + 1 for index in hidden),
     )
 
 
@@ -154,6 +164,8 @@ def _latin_view(view: View) -> View:
     """Return the view with look-alikes of Latin letters replaced, in words that are (or may be) Latin."""
     text = view.text
     segments: list[Segment] = []
+    if CONFUSABLES.keys().isdisjoint(text):
+        return view
     latin = sum(character.isascii() and character.isalpha() for character in text)
     letters = sum(character.isalpha() for character in text)
     start = 0
