@@ -52,6 +52,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
         "text model": _check_text_model,
         "encoder": _check_encoder,
         "configuration": _check_configuration,
+        "experiments": _check_experiments,
         "trace spool": _check_spool,
         "worker": _check_worker,
         "MLflow": _check_mlflow,
@@ -225,6 +226,15 @@ async def _check_configuration(settings: Settings) -> Finding:
         adapter="watched file",
         state="down" if document.problem else "ready",
         detail=document.problem or f"{source}, version {document.version}",
+    )
+
+
+async def _check_experiments(settings: Settings) -> Finding:
+    from mangaassist.bootstrap.experiments import checked_plan
+
+    running = ", ".join(one.key for one in checked_plan(settings).running)
+    return Finding(
+        port="experiments", adapter="watched file", state="ready", detail=f"running: {running or 'none'}"
     )
 
 
