@@ -76,6 +76,13 @@ def read_plan(settings: Settings) -> TrafficPlan:
     return parse_plan(FileExperimentPlanStore(experiments_file(settings)).read().content)
 
 
+def checked_plan(settings: Settings) -> TrafficPlan:
+    """Return the stored plan when servers of this machine can run it, else raise `ConfigurationError`."""
+    plan = read_plan(settings)
+    _check_variants(settings, plan)
+    return plan
+
+
 def change_plan(settings: Settings, change: Callable[[TrafficPlan], TrafficPlan]) -> TrafficPlan:
     """Store a changed plan that servers of this machine can run; they take it up within a second.
 
