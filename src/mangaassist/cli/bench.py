@@ -53,6 +53,12 @@ def experiment(context: typer.Context) -> None:
     run_benchmark("benchmarks.experiment", context.args)
 
 
+@app.command(context_settings=FORWARDED, help="A million request records: reports, look-ups, bytes.")
+def records(context: typer.Context) -> None:
+    """Run `benchmarks.records`."""
+    run_benchmark("benchmarks.records", context.args)
+
+
 def run_benchmark(module: str, arguments: list[str]) -> None:
     """Run a benchmark of the checkout and leave with its exit code."""
     root = Path(__file__).resolve().parents[3]

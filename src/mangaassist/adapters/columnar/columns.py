@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
@@ -19,17 +19,12 @@ BUCKETS: Final = 16
 _MOMENT: Final = pa.timestamp("us")
 """UTC without saying so: DuckDB computes with zones only through an extension that it would have to fetch."""
 
-_TYPES: Final = {
-    "str": pa.string(),
-    "str | None": pa.string(),
-    "float": pa.float64(),
-    "float | None": pa.float64(),
-    "int": pa.int64(),
-    "bool": pa.bool_(),
-    "datetime": _MOMENT,
-    "tuple[str, ...]": pa.list_(pa.string()),
-    "Mapping[str, float]": pa.map_(pa.string(), pa.float64()),
-    "Mapping[str, str]": pa.map_(pa.string(), pa.string()),
+_SCALARS: Final = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    datetime: _MOMENT,
 }
 _LEFT_OUT: Final = frozenset({"owner", "capsule"})
 _CONTEXT: Final = (
@@ -46,13 +41,28 @@ class CopiedFeedback:
     record: RequestRecord
 
 
-def _arrow_type(record_field: Any) -> pa.DataType:
-    return _TYPES[str(record_field.type)]
+def _arrow_type(hint: Any) -> pa.DataType:
+    """Return the column type of a field's type: a scalar, one that may be None, a tuple, a mapping."""
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return pa.string()
+    if origin is tuple:
+        return pa.list_(_arrow_type(arguments[0]))
+    if origin is Mapping:
+        return pa.map_(_arrow_type(arguments[0]), _arrow_type(arguments[1]))
+    (given,) = (one for one in arguments if one is not type(None))
+    return _arrow_type(given)
 
 
 RECORD_SCHEMA: Final = pa.schema(
     [pa.field("owner_hash", pa.string())]
-    + [pa.field(one.name, _arrow_type(one)) for one in fields(RequestRecord) if one.name not in _LEFT_OUT]
+    + [
+        pa.field(name, _arrow_type(hint))
+        for name, hint in get_type_hints(RequestRecord).items()
+        if name not in _LEFT_OUT
+    ]
 )
 FEEDBACK_SCHEMA: Final = pa.schema(
     [
