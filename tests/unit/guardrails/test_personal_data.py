@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,17 @@ def test_ten_thousand_look_alikes_give_no_false_hit() -> None:
 def test_a_run_of_numbers_longer_than_any_still_gives_up_the_one_inside() -> None:
     text = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 call 541-754-3010"
     assert ("phone", "541-754-3010") in found(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["1 ", "12-", "a.", "a@", "Aa ", "4111 1111 1111 1112 ", "GB12 ABCD ", "http://", "f:", "12 Aa "]
+)
+def test_no_text_costs_more_than_a_fraction_of_a_second(piece: str) -> None:
+    text = (piece * 4_000)[:4_000]
+    FINDER.find(text)
+    started = time.process_time()
+    FINDER.find(text)
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.shared_data

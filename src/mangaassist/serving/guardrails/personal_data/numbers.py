@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from mangaassist.domain.check_digits import isbn_valid, luhn_valid
 from mangaassist.domain.guardrails import FlaggedSpan
@@ -20,7 +21,8 @@ from mangaassist.serving.guardrails.personal_data.phone_numbers import (
 )
 from mangaassist.serving.guardrails.scanning import Judgement
 
-MAX_RUN_DIGITS = 30
+MAX_RUN_DIGITS = 40
+LONGEST_NUMBER_DIGITS = 22  # a parcel's
 NUMBER_RUN = (
     r"(?:\+ ?\(?|\(|\b)\d(?:[ ().\-/–‑\x{a0}]{0,3}\d){5,"
     + str(MAX_RUN_DIGITS - 1)
@@ -69,11 +71,22 @@ def judge_number(before: str, matched: str) -> Judgement:
     parts = run.judge()
     consumed = len(matched)
     if at_limit and len(groups) > 1:
-        # the run may go on: take what its first groups are, and look at the rest again
-        first_end = groups[0].end
-        parts = [part for part in parts if part.start < first_end]
-        consumed = max([first_end, *(part.end for part in parts)])
+        # the run may go on: what begins early enough to end within it is known, the rest is looked at again
+        settled = _behind(groups, MAX_RUN_DIGITS - LONGEST_NUMBER_DIGITS)
+        parts = [part for part in parts if part.start < settled]
+        consumed = max([settled, *(part.end for part in parts)])
     return Judgement(parts=tuple(parts), consumed=consumed)
+
+
+def _behind(groups: Sequence[Group], digits: int) -> int:
+    """Return the end of the last group that lies within the first digits, at least of the first group."""
+    count, end = 0, groups[0].end
+    for group in groups:
+        count += len(group.digits)
+        if count > digits:
+            break
+        end = group.end
+    return end
 
 
 def _groups(body: str) -> tuple[Group, ...]:
@@ -100,6 +113,7 @@ class _Run:
         self._text = text
         self._groups = groups
         self._free = [True] * len(groups)
+        self._digits_before = (0, *accumulate(len(group.digits) for group in groups))
         self._has_extension = has_extension
         self._topic = topic
         self._attached = attached
@@ -213,9 +227,9 @@ class _Run:
         """Find hyphenated or spaced ISBNs: groups that together pass the check digit."""
         for first in range(len(self._groups)):
             for last in range(min(len(self._groups), first + 5), first + 1, -1):
-                digits = "".join(group.digits for group in self._groups[first:last])
-                if len(digits) not in (10, 13) or not all(self._free[first:last]):
+                if self._count(first, last) not in (10, 13) or not all(self._free[first:last]):
                     continue
+                digits = "".join(group.digits for group in self._groups[first:last])
                 if self._gaps(first, last) not in ({"-"}, {" "}) or not isbn_valid(digits):
                     continue
                 if len(digits) == 13 or self._topic == "product":
@@ -225,6 +239,8 @@ class _Run:
     def _judge_cards(self) -> None:
         for first in range(len(self._groups)):
             for last in range(min(len(self._groups), first + 6), first, -1):
+                if self._count(first, last) < 12:
+                    break
                 if all(self._free[first:last]) and self._is_card(first, last):
                     self._take(first, last, "card")
                     break
@@ -262,6 +278,8 @@ class _Run:
         if not self._stands_alone(first) or not self._free[first]:
             return 0
         for last in range(min(len(self._groups), first + 6), first, -1):
+            if self._count(first, last) < 6:
+                break
             if not all(self._free[first:last]):
                 continue
             # a number that goes on with a hyphen or a point is another number
@@ -291,6 +309,10 @@ class _Run:
         if first == 0:
             return not self._attached
         return self._groups[first - 1].gap not in ("-", ".", "/")
+
+    def _count(self, first: int, last: int) -> int:
+        """How many digits some groups have together."""
+        return self._digits_before[last] - self._digits_before[first]
 
     def _gaps(self, first: int, last: int) -> set[str]:
         return {group.gap for group in self._groups[first : last - 1]}
