@@ -42,6 +42,10 @@ class Vocabulary:
     def __contains__(self, word: str) -> bool:
         return word in self._cost
 
+    def unknown(self, words: set[str]) -> set[str]:
+        """Return the words that are not known."""
+        return words - self._cost.keys()
+
     def split(self, letters: str) -> list[str]:
         """Return the likeliest words of a run of lower-case letters (Viterbi over word ranks)."""
         best: list[tuple[float, int]] = [(0.0, 0)]
@@ -71,7 +75,9 @@ _ESCAPED_RUN: Final = re.compile(
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/])")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}[ :,]?){6,}(?![0-9A-Za-z])")
 _WORD: Final = re.compile(r"[a-z]+")
-_LEET_WORD: Final = re.compile(r"[A-Za-z0-9@$!|+€]*[A-Za-z][A-Za-z0-9@$!|+€]*")
+_LEET_WORD: Final = re.compile(
+    r"[A-Za-z0-9@$!|+€]*(?:[A-Za-z][0134578@$!|+€]|[0134578@$!|+€][A-Za-z])[A-Za-z0-9@$!|+€]*"
+)
 _LEET: Final = str.maketrans("013457892@$!|+€", "oieastbgzasilte")
 _LEET_L: Final = str.maketrans("013457892@$!|+€", "oleastbgzaslite")
 _SPACED: Final = re.compile(r"(?<!\w)\w(?:[^\w\n]{1,5}\w){4,}(?!\w)")
@@ -153,11 +159,10 @@ def _leet(text: str, vocabulary: Vocabulary) -> list[Segment]:
     if _LEET_MARKS.isdisjoint(text):
         return []
     segments: list[Segment] = []
-    known = words = 0
+    known, words = 0, 1 + text.count(" ", 0, MOST_CHARS)
     for match in _LEET_WORD.finditer(text[:MOST_CHARS]):
         word = match.group().lower()
-        words += 1
-        if word.isalpha() or len(word) < 2 or _NUMBER.fullmatch(word):
+        if _NUMBER.fullmatch(word):
             continue
         tail = len(word) - len(word.rstrip("!|+"))
         readings = [word.translate(_LEET), word.translate(_LEET_L)]
@@ -187,8 +192,8 @@ def _spacing(text: str, vocabulary: Vocabulary) -> list[Segment]:
 
 def _rot13(text: str, vocabulary: Vocabulary) -> list[Segment]:
     """The whole text, when more of its words are known after rotation than before."""
-    words = _WORD.findall(text[:MOST_CHARS].lower())
-    strange = {word for word in words if len(word) > 1 and word not in vocabulary}
+    words = set(_WORD.findall(text[:MOST_CHARS].lower()))
+    strange = {word for word in vocabulary.unknown(words) if len(word) > 1}
     turned = sum(codecs.encode(word, "rot13") in vocabulary for word in strange)
     if turned < 2 or 2 * turned < len(strange):
         return []
