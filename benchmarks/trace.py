@@ -130,7 +130,7 @@ def mlflow_tree(folder: Path) -> Callable[[], None]:
     from mlflow.entities.trace_location import MlflowExperimentLocation
 
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment_id = mlflow.create_experiment("bench")
+    experiment_id = mlflow.create_experiment("bench", artifact_location=str(folder / "artifacts"))
     mlflow.tracing.set_destination(MlflowExperimentLocation(experiment_id))
 
     def make() -> None:

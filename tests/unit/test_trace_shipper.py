@@ -11,7 +11,13 @@ from mangaassist.adapters.mlflow.client import MlflowClient
 from mangaassist.adapters.mlflow.names import attachment_id
 from mangaassist.adapters.mlflow.shipper import MlflowDestination, ship_feedback
 from mangaassist.domain.trace import Trace
-from mangaassist.jobs.shipping import MAX_REFUSALS, ShippingReport, TraceShipper
+from mangaassist.jobs.shipping import (
+    BATCH_TRACES,
+    MAX_REFUSALS,
+    PASS_BATCHES,
+    ShippingReport,
+    TraceShipper,
+)
 from tests.support.fake_mlflow import REFUSED_TRACE_ID, FakeMlflow
 from tests.support.spools import fill, open_sink
 from tests.support.stored import make_feedback
@@ -147,3 +153,13 @@ def write(directory: Path, make: TraceMaker, traces: list[Trace]) -> None:
     for trace in traces:
         sink.accept(trace)
     sink.close()
+
+
+def test_a_pass_ends_after_some_batches_and_says_that_there_is_more(
+    tmp_path: Path, client: MlflowClient
+) -> None:
+    fill(tmp_path, TraceMaker(), PASS_BATCHES * BATCH_TRACES + 1)
+    shipper = shipper_of(tmp_path, client)
+    first, second = shipper.ship(), shipper.ship()
+    assert (first.shipped, first.more) == (PASS_BATCHES * BATCH_TRACES, True)
+    assert (second.shipped, second.more) == (1, False)

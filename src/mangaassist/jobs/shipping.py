@@ -12,11 +12,13 @@ from mangaassist.ports.traces import RemoteSpanSource, TraceBacklog, TraceDestin
 
 BATCH_TRACES: Final = 50
 MAX_REFUSALS: Final = 5
+PASS_BATCHES: Final = 10
+"""How many batches one pass ships: in between the worker tells how it is, and carries feedback."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ShippingReport:
-    """What one pass did; `problem` says why it ended before the backlog was empty.
+    """What one pass did; `problem` says what ended it, `more` that there is more to ship at once.
 
     `verified` traces were read back whole. `rejected` traces were refused by the destination again and again;
     `without_artifacts` arrived without their documents. Both stay in the spool for its retention.
@@ -28,6 +30,7 @@ class ShippingReport:
     rejected: int = 0
     without_artifacts: int = 0
     remote: int = 0
+    more: bool = False
     problem: str | None = None
 
 
@@ -44,13 +47,17 @@ class TraceShipper:
         self._refusals: dict[str, int] = {}
 
     def ship(self, *, should_stop: Callable[[], bool] = lambda: False) -> ShippingReport:
-        """Ship until nothing waits, the destination fails or `should_stop`."""
+        """Ship some batches, unless nothing waits any more, the destination fails or `should_stop`."""
         report = ShippingReport()
         try:
             self._destination.connect()
             if self._remote is not None:
                 self._late += self._remote.take()
-            while not should_stop() and (batch := self._backlog.next_batch(BATCH_TRACES)) is not None:
+            for _ in range(PASS_BATCHES):
+                batch = None if should_stop() else self._backlog.next_batch(BATCH_TRACES)
+                report.more = batch is not None
+                if batch is None:
+                    break
                 arrived = self._send(batch.traces, report)
                 report.verified += self._destination.verify(arrived) if arrived else 0
                 self._backlog.acknowledge(batch)
@@ -60,7 +67,7 @@ class TraceShipper:
             self._send_late(report)
         except DependencyError as error:
             self._destination.reconnect()
-            report.problem = str(error)
+            report.more, report.problem = False, str(error)
         return report
 
     def _send(self, traces: Sequence[Trace], report: ShippingReport) -> list[Trace]:

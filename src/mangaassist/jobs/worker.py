@@ -63,6 +63,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._totals = WorkerTotals()
         self._failures = 0
+        self._more = False
         self._started_at = services.clock.now()
         self._next_sweep = self._next_copy = self._started_at
         self._feedback = FeedbackDelivery(services)
@@ -94,6 +95,7 @@ class Worker:
             # one destination that is down does not hold the others up
             reports = await asyncio.gather(*(self._ship(name) for name in self._shippers))
             problems += [report.problem for report in reports if report.problem is not None]
+            self._more = any(report.more for report in reports)
             # feedback goes to the first destination, MLflow
             if reports[0].problem is None:
                 problems += await self._deliver_feedback()
@@ -140,7 +142,7 @@ class Worker:
 
     def _pause_s(self) -> float:
         if not self._failures:
-            return POLL_S
+            return 0.0 if self._more else POLL_S
         ceiling = min(MAX_BACK_OFF_S, POLL_S * 2 ** min(self._failures, 10))
         return self._random.uniform(ceiling / 2, ceiling)
 
