@@ -81,10 +81,10 @@ def study_experiment(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[RuleReport, ...]:
     """Return the report of the policy and of the sources' rules, all on the same observations."""
-    rules: list[tuple[str, Callable[[Floats, int], list[str]]]] = [
-        ("anytime-valid analysis", lambda counts, _day: _decisions(counts, metrics, policy, traffic)),
-        ("US-8.5: nightly t-test, stop when worse", lambda counts, _day: _nightly_stop(counts, metrics)),
-        ("004: |t| >= 1.96 each day", lambda counts, _day: _recommended(counts)),
+    rules: list[tuple[str, Callable[[Floats], list[str]]]] = [
+        ("anytime-valid analysis", lambda counts: simulated_decisions(counts, metrics, policy, traffic)),
+        ("US-8.5: nightly t-test, stop when worse", lambda counts: _nightly_stop(counts, metrics)),
+        ("004: |t| >= 1.96 each day", _recommended),
     ]
     ends: dict[tuple[str, bool], _Ends] = {}
     total = 2 * traffic.days
@@ -96,7 +96,7 @@ def study_experiment(
             counts += _drawn(metrics, traffic, replicates, generator, harmful=harmful)
             for name, rule in rules:
                 open_rows = np.flatnonzero(day_of[name] == 0)
-                decided = np.array(rule(counts[:, :, open_rows], day), dtype=object)
+                decided = np.array(rule(counts[:, :, open_rows]), dtype=object)
                 final = decided != Decision.CONTINUE.value
                 day_of[name][open_rows[final]] = day
                 said[name][open_rows[final]] = decided[final]
@@ -125,7 +125,7 @@ def _drawn(
     return np.stack(rows).astype(np.float64)
 
 
-def _decisions(
+def simulated_decisions(
     counts: Floats, metrics: Sequence[RateMetric], policy: AnalysisPolicy, traffic: ExperimentTraffic
 ) -> list[str]:
     """Decide for each replicate."""

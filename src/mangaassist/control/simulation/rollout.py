@@ -69,7 +69,7 @@ def simulate_rollouts(
 ) -> list[RolloutRun]:
     """Play `replicates` rollouts to their end; promotion is considered every `batch` requests."""
     check_simulable(policy)
-    size = batch or max(20, round(traffic_per_day / 10_000))
+    size = batch or max(50, round(traffic_per_day / 10_000))
     field = _Field(policy, baseline, effect, replicates, generator)
     while field.live:
         field.play(size, traffic_per_day)
