@@ -20,9 +20,9 @@ from mangaassist.serving.guardrails.injection.artifact import (
 from mangaassist.serving.guardrails.injection.model import InjectionModel
 
 if TYPE_CHECKING:
-    from mangaassist.control.evaluation.guardrail_injection import LabelledText
     from mangaassist.control.training.injection import TrainedInjection
     from mangaassist.control.training.injection_data import InjectionMaterial
+    from mangaassist.domain.labelled_texts import LabelledText
 
 FAMILIES_FOLDER = Path("guardrails") / "injection"
 MODEL_NAME = "model"

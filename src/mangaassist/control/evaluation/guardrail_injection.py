@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,12 @@ from mangaassist.control.evaluation.disguises import DISGUISES
 from mangaassist.control.evaluation.guardrail_data import read_rows
 from mangaassist.control.evaluation.guardrail_figures import binary_figures, latency_figures
 from mangaassist.domain.errors import InvalidRequestError
+from mangaassist.domain.labelled_texts import LabelledText
 
 Score = Callable[[str], Awaitable[float]]
 Progress = Callable[[str, int, int], None]
 REPORTED_EVERY = 50
 RANKING_FIGURES = ("auroc", "recall_at_0.1pct_fpr", "recall_at_1pct_fpr", "recall_at_5pct_fpr")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledText:
-    """One text, whether it is an attack, and where it comes from."""
-
-    text: str
-    is_attack: bool
-    source: str
 
 
 def read_labelled(path: Path) -> list[LabelledText]:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mangaassist.control.evaluation.guardrail_injection import LabelledText
 from mangaassist.control.training.injection_data import (
     OWN,
     InjectionMaterial,
     family_of,
     vocabulary_words,
 )
+from mangaassist.domain.labelled_texts import LabelledText
 from mangaassist.serving.guardrails.injection.artifact import InjectionArtifact
 from mangaassist.serving.guardrails.injection.features import BUCKETS, GROUP_STARTS, FeatureReader
 from mangaassist.serving.guardrails.injection.model import (

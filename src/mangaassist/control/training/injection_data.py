@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import yaml
 
-from mangaassist.control.evaluation.guardrail_injection import LabelledText
 from mangaassist.domain.errors import ConfigurationError
+from mangaassist.domain.labelled_texts import LabelledText
 from mangaassist.serving.guardrails.injection.features import folded, inflected
 
 HELD_OUT_ONE_IN: Final = 5
