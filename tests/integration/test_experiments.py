@@ -186,6 +186,27 @@ async def test_an_answer_that_cannot_be_stored_leaves_its_exposure_behind(
     assert sum(analysis.sizes.units.values()) == 2  # the unit without any answer counts
 
 
+async def test_an_exposure_that_cannot_be_stored_degrades_the_answer_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tmp_path)
+    run(settings, draft())
+
+    async def refuse(exposures: object) -> None:
+        raise DependencyUnavailableError("the disk is full")
+
+    async with open_container(settings) as container:
+        monkeypatch.setattr(container.storage.exposures, "record", refuse)
+        first = await ask(container, QUESTION, session_id="sess_1")
+        monkeypatch.undo()
+        second = await ask(container, QUESTION, session_id="sess_1")
+        exposures = await container.storage.exposures.of_experiment("shorter")
+
+    assert "experiments: the disk is full" in first.degraded
+    assert not any("experiments" in item for item in second.degraded)
+    assert [one.unit_id for one in exposures] == ["sess_1"]
+
+
 async def test_a_request_that_names_its_bundle_takes_no_part(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
     run(settings, draft())
