@@ -27,8 +27,8 @@ MODEL_FOLDER = Path("intents") / "model"
 RULES_FILE = Path("intents") / "rules.yaml"
 LATENCY_SAMPLE = 300
 ENCODED_AT_ONCE = 256
-SHIPPED_SUPPORT = 2_048
-"""Support vectors of the store's model: what keeps it at 1.5 MB."""
+SHIPPED_SUPPORT = 4_096
+"""Support vectors of the store's model: what keeps it at 3 MB and a decision short."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, the steps done and the steps in all."""

@@ -82,7 +82,7 @@ class IntentTrainingConfig:
     max_rows: int = 16_384
     max_first_rows: int = 8_192
     least_outside_share: float = 0.05
-    escalation_recall: float = 0.96
+    escalation_recall: float = 0.985
     sure_precision: float = 0.995
     seed: int = 7
 
