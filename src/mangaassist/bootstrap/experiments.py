@@ -128,6 +128,8 @@ def analyse_experiment(settings: Settings, key: str, *, with_moments: bool = Fal
             now=SystemClock().now(),
         )
         with _table(path, scratch=Path(folder)) as table:
+            if experiment.control not in table.shape().arms:
+                raise ConflictError(f"{key!r} has not met any unit of {experiment.control!r} yet")
             return _analysed(table, request, with_moments=with_moments)
 
 

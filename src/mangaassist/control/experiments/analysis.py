@@ -157,7 +157,7 @@ def over_time(table: ObservationTable, request: AnalysisRequest) -> tuple[Moment
                 at=at,
                 arm=arm,
                 units=sum(sums.units.values()),
-                effect=_effect(sums, request, primary, arm=arm, segment=None, policy=policy),
+                effect=_effect(sums, request, primary, arm=arm, policy=policy),
             )
             for arm in treatments
         ]
@@ -207,7 +207,7 @@ def _arm(
     ended: bool,
 ) -> ArmAnalysis:
     effects = {
-        metric.name: _effect(sums, request, metric, arm=arm, segment=None, policy=policy)
+        metric.name: _effect(sums, request, metric, arm=arm, policy=policy, with_posterior=True)
         for metric in request.metrics
     }
     effects = _with_holm(effects, request.metrics)
@@ -227,8 +227,9 @@ def _effect(
     metric: Metric,
     *,
     arm: str,
-    segment: str | None,
     policy: AnalysisPolicy,
+    segment: str | None = None,
+    with_posterior: bool = False,
 ) -> Effect:
     pairs = by_phase(
         sums.sums,
@@ -247,6 +248,7 @@ def _effect(
         policy=policy,
         harm_alpha=policy.primary_alpha / 2 if primary else policy.harm_alpha / guardrails,
         planned_units=policy.planned_units * (overall[arm] + overall[request.control]),
+        with_posterior=with_posterior,
     )
 
 

@@ -122,8 +122,13 @@ def measure(
     policy: AnalysisPolicy,
     harm_alpha: float,
     planned_units: float,
+    with_posterior: bool = True,
 ) -> MetricEffect | CannotCompute:
-    """Return the effect of one metric over all phases, or why there is none yet."""
+    """Return the effect of one metric over all phases, or why there is none yet.
+
+    The posterior of single trials costs a quadrature, a hundred times the rest; where nobody reads it, it
+    can be left out.
+    """
     arms: list[tuple[PhaseSums, Moments, Moments]] = []
     reductions: list[float] = []
     for phase in phases:
@@ -171,8 +176,8 @@ def measure(
         harm_shown=benefit_high < 0.0 if log_e is None else log_e >= -math.log(harm_alpha),
         harm_alpha=harm_alpha,
         margin=metric.margin * abs(control) if metric.relative_margin else metric.margin,
-        posterior=_posterior(phases, test, control, policy),
-        variance_reduction=reductions[0] if len(reductions) == 1 else _mean(reductions),
+        posterior=_posterior(phases, test, control, policy) if with_posterior else None,
+        variance_reduction=_mean(reductions),
         units_needed=_units_needed(test, arms, alpha=alpha, planned_units=planned_units),
     )
 
