@@ -49,6 +49,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("my name is Dana Whitfield", "person", "Dana Whitfield"),
         ("Mr. Xylander called", "person", "Xylander"),
         ("ask for maria gonzalez", "person", "maria gonzalez"),
+        ("I am Emma Thompson", "person", "Emma Thompson"),
         ("order 114-5550101-2000001", "order_id", "114-5550101-2000001"),
         ("track 1Z999AA10123456784", "tracking_number", "1Z999AA10123456784"),
         ("ISBN 978-1-4215-8269-6", "isbn", "978-1-4215-8269-6"),

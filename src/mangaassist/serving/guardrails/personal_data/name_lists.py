@@ -101,6 +101,6 @@ def _plain(text: str) -> str:
 
 
 def _shares(candidate: str, name: str) -> bool:
-    """Whether a name holds the candidate or the other way round, so that they can be the same thing."""
+    """Whether a name holds the candidate, or one of several words stands in it (not Emma in Emma Stone)."""
     one, other = f" {_plain(candidate)} ", f" {_plain(name)} "
-    return one in other or (other in one and len(other) > 5)
+    return one in other or (" " in name and other in one)
