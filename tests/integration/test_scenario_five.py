@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mangaassist.domain.errors import InvalidRequestError
 from mangaassist.domain.trace import FinishedSpan
 from mangaassist.ports.guardrail_reviews import Labelling, ReviewFilter
 from tests.support.kept_answers import PACK, settings_for
+from tests.support.scripted_text_model import ScriptedTextModel
 
 RECOMMENDATIONS = (
     "dark horror manga please", "recommend something like Monster", "I want a fantasy manga under $15",
@@ -210,3 +211,18 @@ async def test_a_threshold_on_the_command_line_names_its_stage(shop: Shop) -> No
         assert (
             find_ruleset(sources, None, ["grounding_check=0.3"]).stages["grounding_check"].mode == "enforce"
         )
+
+
+async def test_a_stopped_stream_waits_for_review_with_the_text_nobody_saw(shop: Shop) -> None:
+    parts = shop.container.releases.parts_of(None)
+    model = ScriptedTextModel(["You can also buy it at Ama", "zon for less. "])
+    # the same bundle, written by a model that names another shop
+    shop.container.releases._current = replace(parts, models=dict.fromkeys(parts.models, model))
+    (answer,) = await shop.ask("recommend something like Monster")
+    assert "Ama" not in answer.text
+    async with open_tuning(shop.settings) as sources:
+        review = await sources.reviews.get(answer.response_id)
+        report = await replay_logged(sources, sources.active, since=None, progress=quiet)
+    assert (review.stage, review.rule_id, review.phase) == ("stream_guard", "amazon", "stream")
+    assert "Amazon" in review.text
+    assert (report.overall.before, report.overall.after) == (1, 1)

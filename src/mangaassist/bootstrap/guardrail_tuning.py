@@ -227,7 +227,7 @@ async def _run_again(
     blocked = {
         review.response_id: review.text
         async for review in _reviews(sources, since)
-        if review.phase == "output" and review.reason == "blocked"
+        if review.phase in ("stream", "output") and review.reason == "blocked"
     }
     by_id = {answer.response_id: answer for answer in answers}
     again: dict[tuple[str, str], Rescored] = {}

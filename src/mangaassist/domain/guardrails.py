@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Action = Literal["allow", "redact", "replace", "block"]
 StageMode = Literal["off", "observe", "enforce"]
@@ -14,6 +14,9 @@ Phase = Literal["input", "retrieved", "stream", "output"]
 ClaimKind = Literal[
     "product_id", "price", "date", "year", "volume", "count", "stock", "number", "name", "link", "prose"
 ]
+
+STREAM_GUARD: Final = "stream_guard"
+"""The stage under which a stream that was stopped is recorded."""
 
 SEVERITY: dict[Action, int] = {"allow": 0, "redact": 1, "replace": 2, "block": 3}
 

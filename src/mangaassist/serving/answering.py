@@ -11,7 +11,7 @@ from mangaassist.domain.errors import DependencyError
 from mangaassist.domain.generation import GenerationFinished, GenerationRequest, TextDelta
 from mangaassist.ports.text_models import TextModel
 from mangaassist.serving.exchange import Exchange
-from mangaassist.serving.guarding import guard_context
+from mangaassist.serving.guarding import guard_context, stopped_stream
 from mangaassist.serving.guardrails.streaming import StreamGuard
 from mangaassist.serving.sampling import outgoing_baggage
 from mangaassist.serving.template_answers import fallback_text
@@ -45,6 +45,7 @@ async def generate(
                         exchange.streamed = True
                         yield AnswerToken(text=released)
                     if guard.violation is not None:
+                        stopped_stream(exchange, guard.violation, "".join(pieces))
                         problem = f"guardrail:{guard.violation}"
                         break
                 else:
@@ -64,7 +65,7 @@ async def generate(
     if exchange.finished is not None:
         exchange.raw_text = "".join(pieces)
     if problem is None:
-        async for last in _finish(exchange, guard, "".join(shown)):
+        async for last in _finish(exchange, guard, "".join(shown), whole="".join(pieces)):
             yield last
         return
     exchange.degraded.append(f"generation: {problem}")
@@ -74,10 +75,13 @@ async def generate(
         yield AnswerReplaced(text=exchange.text, reason=problem)
 
 
-async def _finish(exchange: Exchange, guard: StreamGuard, text: str) -> AsyncIterator[AnswerEvent]:
+async def _finish(
+    exchange: Exchange, guard: StreamGuard, text: str, *, whole: str
+) -> AsyncIterator[AnswerEvent]:
     rest = guard.finish()
     exchange.text = text + rest
     if guard.violation is not None:
+        stopped_stream(exchange, guard.violation, whole)
         exchange.degraded.append(f"generation: guardrail:{guard.violation}")
         exchange.outcome = "fallback"
         exchange.text = fallback_text(exchange)

@@ -54,6 +54,7 @@ class Exchange:
     prompt: BuiltPrompt | None = None
     input_verdict: GuardrailVerdict | None = None
     chunk_verdicts: tuple[GuardrailVerdict, ...] = ()
+    stream_verdict: GuardrailVerdict | None = None
     output_verdict: GuardrailVerdict | None = None
     text: str = ""
     streamed: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mangaassist.domain.guardrails import GuardrailVerdict
+from mangaassist.domain.guardrails import STREAM_GUARD, GuardrailVerdict, StageResult
 from mangaassist.domain.retrieval import Chunk
 from mangaassist.serving.exchange import Exchange
 from mangaassist.serving.guardrails.context import GuardrailContext
@@ -42,6 +42,29 @@ async def screen_chunks(exchange: Exchange) -> None:
     if refused:
         exchange.degraded.append(f"retrieval: {refused} chunk(s) refused by guardrails")
     exchange.retrieval = replace(retrieval, chunks=tuple(kept))
+
+
+def stopped_stream(exchange: Exchange, rule_id: str, text: str) -> None:
+    """Note that a rule stopped the stream at `text`, which nobody saw whole."""
+    result = StageResult(
+        stage=STREAM_GUARD, action="block", score=1.0, rule_id=rule_id, reason="a rule of the stream matched"
+    )
+    exchange.stream_verdict = GuardrailVerdict(
+        action="block",
+        text="",
+        checked_text=text,
+        results=(result,),
+        phase="stream",
+        deciding_stage=STREAM_GUARD,
+        rule_id=rule_id,
+        ruleset_version=exchange.parts.guardrails.version,
+    )
+
+
+def answer_verdicts(exchange: Exchange) -> list[GuardrailVerdict]:
+    """Return the verdicts on message, stream and answer, those there are."""
+    verdicts = (exchange.input_verdict, exchange.stream_verdict, exchange.output_verdict)
+    return [verdict for verdict in verdicts if verdict is not None]
 
 
 async def check_answer(exchange: Exchange) -> GuardrailVerdict:

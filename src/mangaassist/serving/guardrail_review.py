@@ -19,8 +19,8 @@ def review_of(exchange: Exchange, *, redact: Callable[[str], str], now: datetime
 
     What only cuts something out (a redaction) changes the text and is not queued.
     """
-    verdicts = (exchange.output_verdict, exchange.input_verdict)
-    for verdict in verdicts:
+    # the fallback that is shown for a stopped stream passes: what matters is what stopped it
+    for verdict in (exchange.stream_verdict, exchange.output_verdict, exchange.input_verdict):
         objecting = _objecting(verdict)
         if verdict is None or objecting is None:
             continue

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 
 from mangaassist.domain.chat import ChatAnswer, Turn
 from mangaassist.domain.dialogue import DialogueState
+from mangaassist.domain.guardrails import SEVERITY, GuardrailVerdict, StageResult
 from mangaassist.domain.records import RequestRecord
 from mangaassist.ports.clock import Clock
 from mangaassist.ports.sessions import SessionStore, TurnWrite
@@ -14,6 +16,7 @@ from mangaassist.serving.contents import Contents
 from mangaassist.serving.dialogue.state_changes import after_answer
 from mangaassist.serving.evidence import sealed_capsule, versions_of
 from mangaassist.serving.exchange import Exchange, Understanding
+from mangaassist.serving.guarding import answer_verdicts
 from mangaassist.serving.guardrail_review import review_of
 from mangaassist.serving.guardrails.redaction import FAILED, Redactor
 from mangaassist.serving.presentation import series_in_text
@@ -103,9 +106,8 @@ def _record(
     request, decision, parts = exchange.request, understood.decision, exchange.parts
     finished, prompt = exchange.finished, exchange.prompt
     chunks = [scored.chunk for scored in exchange.retrieval.chunks] if exchange.retrieval else []
-    verdicts = [
-        verdict for verdict in (exchange.input_verdict, exchange.output_verdict) if verdict is not None
-    ]
+    verdicts = answer_verdicts(exchange)
+    screened = [*verdicts, *exchange.chunk_verdicts]
     deciding = max(verdicts, key=lambda verdict: verdict.severity, default=None)
     return RequestRecord(
         response_id=exchange.response_id,
@@ -131,12 +133,7 @@ def _record(
         latency_ms=exchange.elapsed_ms(),
         time_to_first_token_ms=exchange.time_to_first_token_ms,
         guardrail_action=deciding.action if deciding else "allow",
-        guardrail_scores={
-            result.stage: result.score
-            for verdict in verdicts
-            for result in verdict.results
-            if result.score is not None
-        },
+        guardrail_scores=_worst_scores(screened),
         chunk_ids=tuple(chunk.chunk_id for chunk in chunks),
         step_ms=exchange.recorder.step_ms(),
         outcome=exchange.outcome,
@@ -154,16 +151,32 @@ def _record(
         cost_usd=parts.prices.cost_usd(exchange.model_id, exchange.usage),
         guardrail_stage=deciding.deciding_stage if deciding else None,
         guardrail_rule=deciding.rule_id if deciding else None,
-        guardrail_actions={result.stage: result.action for verdict in verdicts for result in verdict.results},
+        guardrail_actions={name: result.action for name, result in _worst(screened).items()},
         channel=request.channel,
         guardrail_rules={
-            result.stage: result.rule_id
-            for verdict in verdicts
-            for result in verdict.results
-            if result.rule_id is not None
+            name: result.rule_id for name, result in _worst(screened).items() if result.rule_id is not None
         },
         chunk_hashes=tuple(hashlib.sha256(chunk.text.encode()).hexdigest() for chunk in chunks),
         prompt_hash=prompt.prompt_hash if prompt and exchange.generation else None,
         capsule=capsule,
         assignments={one.experiment: one.arm for one in exchange.assignments},
     )
+
+
+def _worst(verdicts: Iterable[GuardrailVerdict]) -> dict[str, StageResult]:
+    """Return each stage's most severe result; a stage for retrieved texts has one a text."""
+    worst: dict[str, StageResult] = {}
+    for verdict in verdicts:
+        for result in verdict.results:
+            known = worst.get(result.stage)
+            if known is None or _severity(result) > _severity(known):
+                worst[result.stage] = result
+    return worst
+
+
+def _worst_scores(verdicts: Iterable[GuardrailVerdict]) -> dict[str, float]:
+    return {name: result.score for name, result in _worst(verdicts).items() if result.score is not None}
+
+
+def _severity(result: StageResult) -> tuple[int, float]:
+    return SEVERITY[result.action], result.score or 0.0

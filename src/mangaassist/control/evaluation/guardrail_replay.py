@@ -11,7 +11,7 @@ import numpy as np
 
 from mangaassist.domain.chat import Channel
 from mangaassist.domain.guardrail_reviews import ReviewLabel
-from mangaassist.domain.guardrails import SEVERITY, Action
+from mangaassist.domain.guardrails import SEVERITY, STREAM_GUARD, Action
 from mangaassist.domain.intents import Intent
 from mangaassist.serving.guardrails.ruleset import Ruleset, StagePolicy
 
@@ -19,6 +19,9 @@ SCORE_SUFFICES: Final = frozenset(
     {"mode", "threshold", "thresholds_by_intent", "thresholds_by_channel", "failure_policy", "timeout_ms"}
 )
 """Fields of a policy whose change is told from the recorded score; any other change needs the stage again."""
+
+ABOUT_CHUNKS: Final = frozenset({"retrieved_injection"})
+"""Stages that refuse retrieved texts, never the answer."""
 
 BLOCKING: Final = frozenset({"replace", "block"})
 EXAMPLES: Final = 20
@@ -179,9 +182,12 @@ def replay(
             after = _after(answer, name, policy, rescored, typical)
             before = answer.actions.get(name, "allow") != "allow"
             tally.by_stage[name].take(before, after != "allow" and policy.mode != "off", answer.label)
-            if policy.mode == "enforce":
+            if policy.mode == "enforce" and name not in ABOUT_CHUNKS:
                 rule = rescored.rule if rescored else answer.rules.get(name)
                 decided.append((after, f"{name}:{rule}" if rule else name))
+        if answer.stage == STREAM_GUARD and (answer.response_id, "competitor_filter") not in again:
+            # its rules are the ruleset's names: unchanged, they stop the same stream again
+            decided.append(("block", f"{STREAM_GUARD}:{answer.rule}"))
         _take_decision(tally, answer, decided)
     return ReplayReport(
         ruleset=new.version,
