@@ -57,7 +57,7 @@ def test_what_was_not_accepted_is_not_found(traces: Traces, make: TraceMaker) ->
     traces.sink.accept(make.answered())
     with pytest.raises(NotFoundError):
         traces.archive.get("f" * 32)
-    assert not traces.keeper.keep("f" * 32, reason="feedback")
+    assert traces.keeper.keep("f" * 32, reason="feedback") == "gone"
 
 
 def test_every_trace_is_accepted_or_dropped_with_a_reason(traces: Traces, make: TraceMaker) -> None:
@@ -76,8 +76,8 @@ def test_a_held_trace_is_kept_whole_with_its_reason_and_outside_the_estimates(
 ) -> None:
     trace = held(make.answered())
     traces.sink.accept(trace)
-    for _ in range(2):
-        assert traces.keeper.keep(trace.response_id, reason="feedback")
+    assert traces.keeper.keep(trace.response_id, reason="feedback") == "promoted"
+    assert traces.keeper.keep(trace.response_id, reason="alert") == "already"
     kept = traces.archive.get(trace.trace_id)
     assert (kept.sampled, kept.sampling_reason, kept.sampling_weight) == (True, "feedback", 0.0)
     assert kept.spans == trace.spans
@@ -86,5 +86,5 @@ def test_a_held_trace_is_kept_whole_with_its_reason_and_outside_the_estimates(
 def test_keeping_what_was_sampled_changes_nothing(traces: Traces, make: TraceMaker) -> None:
     trace = replace(make.answered(), sampling_reason="slow")
     traces.sink.accept(trace)
-    assert traces.keeper.keep(trace.trace_id, reason="alert")
+    assert traces.keeper.keep(trace.trace_id, reason="alert") == "already"
     assert traces.archive.get(trace.trace_id) == trace

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mangaassist.domain.errors import NotFoundError
 from mangaassist.domain.trace import Trace
-from mangaassist.ports.traces import TraceCounters
+from mangaassist.ports.traces import Kept, TraceCounters
 
 
 class InMemoryTraces:
@@ -46,13 +46,14 @@ class InMemoryTraces:
                 return trace
         raise NotFoundError(f"no trace {trace_id!r}")
 
-    def keep(self, trace_id: str, *, reason: str) -> bool:
+    def keep(self, trace_id: str, *, reason: str) -> Kept:
         try:
             trace = self.get(trace_id)
         except NotFoundError:
-            return False
-        if not trace.sampled:
-            self._traces[trace.response_id] = replace(
-                trace, sampled=True, sampling_reason=reason, sampling_weight=0.0
-            )
-        return True
+            return "gone"
+        if trace.sampled:
+            return "already"
+        self._traces[trace.response_id] = replace(
+            trace, sampled=True, sampling_reason=reason, sampling_weight=0.0
+        )
+        return "promoted"

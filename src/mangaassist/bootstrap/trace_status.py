@@ -73,7 +73,7 @@ def keep_trace(settings: Settings, trace_id: str, *, reason: str) -> None:
         )
     keeper = build_trace_keeper(settings, clock=SystemClock())
     try:
-        if not keeper.keep(trace_id, reason=reason):
+        if keeper.keep(trace_id, reason=reason) == "gone":
             raise NotFoundError(
                 f"no trace {trace_id!r} on this machine; traces outside the sample are held for "
                 f"{settings.trace_hold_hours:g} hours"

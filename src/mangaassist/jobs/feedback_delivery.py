@@ -54,13 +54,14 @@ class FeedbackDelivery:
                 reason = "escalation" if event.feedback == "escalation" else "feedback"
                 try:
                     # the spool on another machine may have it: then the worker there keeps it
-                    attempts.kept = await asyncio.to_thread(
+                    found = await asyncio.to_thread(
                         self._services.keeper.keep, event.response_id, reason=reason
                     )
                 except DependencyError:
                     # a disk that refuses must not keep what is written from being shipped
                     return kept
-                kept += attempts.kept
+                attempts.kept = found != "gone"
+                kept += found == "promoted"
         return kept
 
     async def deliver(self, *, should_stop: Callable[[], bool]) -> DeliveryReport:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mangaassist.domain.trace import RemoteSpans, Trace, TraceBatch
+
+Kept = Literal["promoted", "already", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,11 @@ class TraceArchive(Protocol):
 class TraceKeeper(Protocol):
     """Keeps traces that wait outside the sample."""
 
-    def keep(self, trace_id: str, *, reason: str) -> bool:
-        """Make sure that a trace (by trace id or response id) is shipped; False when it is not here any more.
+    def keep(self, trace_id: str, *, reason: str) -> Kept:
+        """Make sure that a trace (by trace id or response id) is shipped, and tell what became of it.
 
-        Durable when it returns; keeping it again changes nothing. `reason` is one of
-        `domain.sampling.PROMOTIONS`.
+        "promoted" from the held ones, "already" to be shipped or shipped, or "gone" from here. Durable when it
+        returns; keeping it again changes nothing. `reason` is one of `domain.sampling.PROMOTIONS`.
         """
         ...
 

@@ -10,6 +10,7 @@ from mangaassist.adapters.embedded.trace_search import PROMOTED, find_trace
 from mangaassist.adapters.embedded.trace_segments import HELD, KEPT, SegmentWriter, checksummed
 from mangaassist.domain.errors import DependencyUnavailableError
 from mangaassist.ports.clock import Clock
+from mangaassist.ports.traces import Kept
 
 
 class SpoolTraceKeeper:
@@ -27,16 +28,16 @@ class SpoolTraceKeeper:
             process=f"{PROMOTED}{process_id}",
         )
 
-    def keep(self, trace_id: str, *, reason: str) -> bool:
-        """Make sure that a trace is shipped; False when it is not here any more.
+    def keep(self, trace_id: str, *, reason: str) -> Kept:
+        """Make sure that a trace is shipped, and tell what became of it.
 
         Raises `DependencyUnavailableError` when the disk refuses.
         """
         if find_trace(self._directory, KEPT, trace_id) is not None:
-            return True
+            return "already"
         trace = find_trace(self._directory, HELD, trace_id)
         if trace is None:
-            return False
+            return "gone"
         kept = replace(trace, sampled=True, sampling_reason=reason, sampling_weight=0.0)
         try:
             self._writer.append(checksummed(encode_trace(kept)))
@@ -45,7 +46,7 @@ class SpoolTraceKeeper:
                 raise OSError("the disk did not confirm")
         except OSError as error:
             raise DependencyUnavailableError(f"the spool cannot be written: {error}") from error
-        return True
+        return "promoted"
 
     def close(self) -> None:
         """End the current segment."""
