@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mangaassist.serving.guardrails.personal_data.forms import fixed_form_rules
 from mangaassist.serving.guardrails.scanning import ScanRule
-from mangaassist.serving.guardrails.streaming import StreamGuard, StreamRules, guard_whole
+from mangaassist.serving.guardrails.streaming import StreamGuard, StreamRules
+from tests.support.whole_text_guard import guard_whole
 
 NAMES = ("amazon", "barnes & noble", "manga", "mangadex", "ana an")
 RULES = StreamRules(NAMES)

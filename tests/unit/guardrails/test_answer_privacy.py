@@ -10,7 +10,8 @@ from mangaassist.bootstrap.guardrails import load_ruleset, stream_privacy, strea
 from mangaassist.domain.personal_data import RedactionPolicy
 from mangaassist.domain.retrieval import Chunk
 from mangaassist.serving.guardrails.context import GuardrailContext
-from mangaassist.serving.guardrails.streaming import StreamGuard, guard_whole
+from mangaassist.serving.guardrails.streaming import StreamGuard
+from tests.support.whole_text_guard import guard_whole
 
 RULESET = load_ruleset(Path(__file__).parents[3] / "stores" / "jp-manga" / "guardrails" / "ruleset.yaml")
 OWN = "Call us on (541) 555-0100 or visit 1 Harbor Street."

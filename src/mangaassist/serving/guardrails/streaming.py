@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from mangaassist.domain.guardrails import FlaggedSpan
 from mangaassist.serving.guardrails.scanning import (
     CONTEXT_CHARS,
     Judgement,
@@ -115,25 +114,6 @@ class StreamGuard:
         """Move the beginning of what is held behind us."""
         self._held = self._held[len(text.encode()) :]
         self._before = (self._before + text)[-CONTEXT_CHARS:]
-
-
-def guard_whole(
-    text: str, rules: ScanRules, replacement: Replacement | None = None
-) -> tuple[str, str | None]:
-    """Return the guarded text up to a violation, and the violation: what every stream of `text` ends as."""
-    replace = replacement or _by_kind
-    out: list[str] = []
-    position = 0
-    for hit in rules.scan(text):
-        span: FlaggedSpan = hit.span
-        new = replace(span.kind, text[span.start : span.end])
-        if new is None:
-            continue
-        if hit.rule.action == "block":
-            return "".join(out) + text[position : span.start], hit.rule.id
-        out += (text[position : span.start], new)
-        position = span.end
-    return "".join(out) + text[position:], None
 
 
 def _by_kind(kind: str, text: str) -> str:
