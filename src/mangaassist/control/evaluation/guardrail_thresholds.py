@@ -13,7 +13,7 @@ from mangaassist.serving.guardrails.ruleset import StagePolicy
 from mangaassist.stats.estimates import IntervalEstimate
 from mangaassist.stats.moments import BinomialCounts
 
-_STEP = 1e-4
+_STEPS = 10_000
 """Thresholds are told to four decimals, rounded up."""
 
 
@@ -124,10 +124,14 @@ def _lowest(benign: Sequence[float], rate: float) -> tuple[float | None, str]:
     allowed = math.floor(rate * len(benign) + 1e-9)
     if allowed >= len(benign):
         return 0.0, "every threshold keeps the rate"
-    threshold = (math.floor(benign[allowed] / _STEP) + 1) * _STEP
+    steps = math.floor(benign[allowed] * _STEPS)
+    # dividing may round down onto the score itself
+    threshold = next(
+        step / _STEPS for step in (steps, steps + 1, steps + 2) if step / _STEPS > benign[allowed]
+    )
     if threshold > 1:
         return None, f"{allowed + 1} benign answers have the highest score; no threshold keeps the rate"
-    return round(threshold, 4), f"flags {sum(score >= threshold for score in benign)} of {len(benign)}"
+    return threshold, f"flags {sum(score >= threshold for score in benign)} of {len(benign)}"
 
 
 def _rate_at(benign: Sequence[float], threshold: float, confidence: float) -> IntervalEstimate | None:
