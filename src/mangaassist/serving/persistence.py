@@ -33,7 +33,10 @@ async def persist_response(
     clock: Clock,
     region: str,
 ) -> None:
-    """Store the exchange, its words without personal data; returns once it is durable, raises `DependencyError` when it cannot be."""
+    """Store the exchange, its words without personal data; returns once it is durable.
+
+    Raises `DependencyError` when it cannot be.
+    """
     request = exchange.request
     with exchange.recorder.span("persist_response") as span:
         capsule = await sealed_capsule(exchange, understood, contents=contents, clock=clock)
