@@ -38,8 +38,13 @@ from mangaassist.domain.trace_context import started_here
 from mangaassist.serving.tracing import TraceRecorder
 
 STEPS = tuple(f"step_{number}" for number in range(13))
-ROOT = {"request_id": "req_1", "session_id": "s", "page_type": "home", "outcome": "answered"}
-STEP = {"intent": "recommendation", "confidence": 0.93, "version": "intent-1", "count": 3}
+ROOT: dict[str, str] = {"request_id": "req_1", "session_id": "s", "page_type": "home", "outcome": "answered"}
+STEP: dict[str, str | float] = {
+    "intent": "recommendation",
+    "confidence": 0.93,
+    "version": "intent-1",
+    "count": 3,
+}
 TRACES_A_ROUND = 100
 PATIENCE_S = 120.0
 PRELOADED = 5_000
