@@ -272,8 +272,13 @@ def fit_windows(
         if turn:
             chosen, labels, weights = _suspicious(windowed, truth, texts, windowed.scores(fit), config)
         model = LogisticRegression(C=config.inverse_penalty, solver="liblinear", max_iter=200, random_state=0)
-        model.fit(windowed.matrix(chosen), labels, sample_weight=weights)
-        fit = LinearFit(weights=model.coef_[0].astype(np.float32), bias=float(model.intercept_[0]))
+        features = windowed.matrix(chosen)
+        # the solver's time grows with the columns, also with those that no text uses
+        used = np.flatnonzero(np.bincount(features.indices, minlength=BUCKETS))
+        model.fit(features[:, used], labels, sample_weight=weights)
+        learned = np.zeros(BUCKETS, dtype=np.float32)
+        learned[used] = model.coef_[0]
+        fit = LinearFit(weights=learned, bias=float(model.intercept_[0]))
     return fit
 
 
