@@ -37,11 +37,10 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutRun:
-    """One simulated rollout; `rule` is what rolled it back, `stages_done` how many stages it passed."""
+    """One simulated rollout; `rule` is what rolled it back."""
 
     verdict: Verdict
     rule: str | None
-    stages_done: int
     canary_requests: int
     requests: int
 
@@ -455,7 +454,6 @@ class _Field:
             self.ended[int(self.index[row])] = RolloutRun(
                 verdict=verdict,
                 rule=names[rule[row]] if verdict is Verdict.ROLLBACK else None,
-                stages_done=int(self.stage[row]) + (verdict is Verdict.PROMOTE),
                 canary_requests=int(self.canary[row]),
                 requests=int(self.requests[row]),
             )

@@ -28,8 +28,6 @@ class RolloutStudy:
     policy: RuleReport
     sources: tuple[RuleReport, ...]
     by_rule: dict[str, Rate]
-    harmful_runs: tuple[RolloutRun, ...]
-    healthy_runs: tuple[RolloutRun, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ def study_rollout(
     replicates: int,
     seed: int,
     processes: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> RolloutStudy:
     """Simulate healthy and harmful candidates; the same seed gives the same figures on any `processes`."""
     check_simulable(policy)
@@ -90,8 +88,6 @@ def study_rollout(
             rule: Rate.of(count, len(healthy))
             for rule, count in Counter(run.rule for run in healthy if run.rule is not None).items()
         },
-        harmful_runs=tuple(harmful),
-        healthy_runs=tuple(healthy),
     )
 
 
