@@ -28,6 +28,7 @@ from mangaassist.serving.guardrails.injection.features import BUCKETS, GROUP_STA
 from mangaassist.serving.guardrails.injection.model import (
     GROUP_PRIORS,
     GROUP_WEIGHTS,
+    MOST_ENCODED,
     Combination,
     Floats,
     WindowScores,
@@ -161,10 +162,10 @@ class WindowedTexts:
     def read_by_encoder(self, text: int, scores: NDArray[np.float64]) -> str:
         """Return what the encoder would read: a short text whole, of a long one the best window."""
         if len(self.texts[text]) <= LONGEST:
-            return self.texts[text]
+            return self.texts[text][:MOST_ENCODED]
         windows = self.windows(text)[:-1]
         start, end = self.spans[windows[int(np.argmax(scores[windows]))]]
-        return self.texts[text][start:end]
+        return self.texts[text][start:end][:MOST_ENCODED]
 
 
 def train_injection(
