@@ -36,7 +36,7 @@ async def test_feedback_and_outcomes_are_in_the_story_within_a_second_by_every_i
         answer = await ask(container, "any deals on box sets?", session_id="s1")
         earlier = time.perf_counter()
         for value in ("thumbs_down", "cart_add"):
-            event = said(answer.response_id, answer.trace_id, value, container.clock.now())  # type: ignore[arg-type]  # two of its values
+            event = said(answer.response_id, answer.trace_id, value, container.clock.now())
             assert await container.storage.feedback.add(event, owner="visitor:1") == "stored"
             assert await container.storage.feedback.add(event, owner="visitor:1") == "repeated"
         stored_ms = (time.perf_counter() - earlier) * 1e3

@@ -59,9 +59,7 @@ class GuardrailReviews(Protocol):
         """Return one, or raise `NotFoundError`."""
         ...
 
-    async def words(
-        self, since: datetime, *, limit: int, after: str = ""
-    ) -> Sequence[AnswerWords]:
+    async def words(self, since: datetime, *, limit: int, after: str = "") -> Sequence[AnswerWords]:
         """Return what was asked and answered since then, by response id."""
         ...
 

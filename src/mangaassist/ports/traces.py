@@ -64,8 +64,8 @@ class TraceKeeper(Protocol):
     def keep(self, trace_id: str, *, reason: str) -> Kept:
         """Make sure that a trace (by trace id or response id) is shipped, and tell what became of it.
 
-        "promoted" from the held ones, "already" to be shipped or shipped, or "gone" from here. Durable when it
-        returns; keeping it again changes nothing. `reason` is one of `domain.sampling.PROMOTIONS`.
+        "promoted" from the held ones, "already" to be shipped or shipped, or "gone" from here. Durable when
+        it returns; keeping it again changes nothing. `reason` is one of `domain.sampling.PROMOTIONS`.
         """
         ...
 
