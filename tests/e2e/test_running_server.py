@@ -148,7 +148,11 @@ def test_two_servers_on_one_postgresql_share_sessions(tmp_path: Path, postgres: 
     first_dir, second_dir = tmp_path / "one", tmp_path / "two"
     first_dir.mkdir()
     second_dir.mkdir()
-    environment = {"MANGAASSIST_DATABASE_URL": url, "MANGAASSIST_SESSION_SECRET": "s" * 40}
+    environment = {
+        "MANGAASSIST_DATABASE_URL": url,
+        "MANGAASSIST_SESSION_SECRET": "s" * 40,
+        "MANGAASSIST_CONTENT_KEY": "ab" * 32,
+    }
     with (
         running_product(first_dir, environment=environment) as first,
         running_product(second_dir, environment=environment) as second,

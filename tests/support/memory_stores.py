@@ -119,6 +119,8 @@ class InMemoryBudgetStore:
         )
 
     async def settle(self, reservation: Reservation, *, used_tokens: int) -> None:
+        if used_tokens == 0 and reservation.level == "minimal":
+            return
         ledger = self.ledgers.setdefault(reservation.session_id, {})
         entry = ledger.setdefault(
             reservation.reservation_id,

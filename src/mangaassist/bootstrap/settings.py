@@ -109,6 +109,17 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _shared_database_has_a_shared_content_key(self) -> Settings:
+        """Servers on one database open each other's contents; the key of a data directory is its own."""
+        shared = self.database_url is not None and not self.database_url.startswith("sqlite")
+        if shared and self.content_key is None:
+            raise ValueError(
+                "a database that servers share needs MANGAASSIST_CONTENT_KEY, the same 64 hex characters for"
+                " each of them (`openssl rand -hex 32`)"
+            )
+        return self
+
     @property
     def demo_customers_enabled(self) -> bool:
         """Whether tokens for the demo customers are issued; only in the embedded profile."""

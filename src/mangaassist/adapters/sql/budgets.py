@@ -98,8 +98,8 @@ class SqlBudgetStore:
 
     async def settle(self, reservation: Reservation, *, used_tokens: int) -> None:
         """Book the real usage; settling again changes nothing."""
-        if used_tokens == 0 and reservation.reserved_tokens == 0:
-            return
+        if used_tokens == 0 and reservation.level == "minimal":
+            return  # nothing was reserved and nothing used
         await self._database.write_volatile(
             Write(
                 statements=_SETTLE,
