@@ -48,9 +48,10 @@ def running_product(
     """Start the server, wait until it is ready, stop it at the end."""
     chosen = port or free_port()
     log = (data_dir / f"server-{chosen}.log").open("wb")
-    command = [sys.executable, "-m", "uvicorn", "--factory", "mangaassist.web.main:create_application"]
-    command += ["--host", "127.0.0.1", "--port", str(chosen), "--no-access-log", "--log-level", "warning"]
+    command = [sys.executable, "-m", "mangaassist.jobs.api_server"]
     settings = {
+        "MANGAASSIST_HOST": "127.0.0.1",
+        "MANGAASSIST_PORT": str(chosen),
         "MANGAASSIST_DATA_DIR": str(data_dir),
         "MANGAASSIST_RATE_LIMIT_PER_MINUTE": "100000",
         **(environment or {}),
