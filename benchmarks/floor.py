@@ -201,7 +201,8 @@ async def generate(prompt: str) -> Any:
 
 def _embed(text: str) -> Any:
     ids = np.array([TOKENIZER.encode(text).ids], dtype=np.int64)
-    return SESSION.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
+    encoding = SESSION.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
+    return encoding[: HEAD.shape[1]]
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
